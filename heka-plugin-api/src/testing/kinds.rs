@@ -1,0 +1,373 @@
+//! One harness for each kind of plugin.
+
+use super::host::TestHost;
+use crate::abi::{self, Batch, Buffer, Frame, Frames, Item, Slice, status};
+use crate::owned::{HeapWriter, OwnedMessage};
+use crate::{Decoder, Encoder, Filter, Input, Output, Read, export};
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+macro_rules! harness {
+    ($($(#[$doc:meta])* $name:ident $trait:ident $kind:ident)*) => {$(
+        $(#[$doc])*
+        pub struct $name<P: $trait> {
+            host: TestHost,
+            plugin: PhantomData<P>,
+        }
+
+        impl<P: $trait> $name<P> {
+            /// Checks the options in `toml` and opens an instance.
+            ///
+            /// # Errors
+            /// The faults of the options, one a line, or the reason why it can't be opened.
+            pub fn open(toml: &str) -> Result<Self, String> {
+                Self::open_with_outputs(toml, &[])
+            }
+
+            /// As `open`; marks may name these outputs.
+            ///
+            /// # Errors
+            /// As `open`.
+            pub fn open_with_outputs(toml: &str, outputs: &[&str]) -> Result<Self, String> {
+                let host = TestHost::open(export::$kind::<P>("test"), toml, outputs)?;
+                Ok($name { host, plugin: PhantomData })
+            }
+
+            /// Returns the faults that `check` finds in the options in `toml`, each as `key: reason`.
+            pub fn faults(toml: &str) -> Vec<String> {
+                TestHost::faults(export::$kind::<P>("test"), toml)
+            }
+
+            /// Starts the instance.
+            ///
+            /// # Errors
+            /// The reason why it refused.
+            pub fn start(&mut self) -> Result<(), String> {
+                self.host.start()
+            }
+
+            /// Returns the host, for its counters and the stop signal.
+            pub fn host(&self) -> &TestHost {
+                &self.host
+            }
+        }
+    )*};
+}
+
+harness! {
+    /// Runs an input.
+    InputTest Input input
+    /// Runs a decoder.
+    DecoderTest Decoder decoder
+    /// Runs a filter.
+    FilterTest Filter filter
+    /// Runs an encoder.
+    EncoderTest Encoder encoder
+    /// Runs an output.
+    OutputTest Output output
+}
+
+/// What a filter made of a batch.
+#[derive(Debug)]
+pub struct Processed {
+    /// The messages that passed, in order.
+    pub passed: Vec<OwnedMessage>,
+    /// The marks of each of them: bit n for output n of those named at the opening.
+    pub marks: Vec<u64>,
+    /// The messages that were emitted.
+    pub emitted: Vec<OwnedMessage>,
+    /// Count of messages that were absorbed.
+    pub absorbed: u32,
+    /// The messages that failed: index and reason.
+    pub failed: Vec<(u32, String)>,
+    /// The failure of the whole call.
+    pub failure: Option<String>,
+    /// How many messages the filter has finished with.
+    pub completed: u32,
+}
+
+fn items(messages: &[OwnedMessage]) -> Vec<Item> {
+    messages.iter().map(|message| Item { record: message.view().record(), marks: u64::MAX }).collect()
+}
+
+impl<F: Filter> FilterTest<F> {
+    /// Processes a batch.
+    pub fn process(&mut self, messages: &[OwnedMessage]) -> Processed {
+        let items = items(messages);
+        let mut batch = Batch { items: items.as_ptr(), len: items.len() as u32, completed: 0, ticket: 0 };
+        let (mut out, mut emitted, mut absorbed) = (HeapWriter::new(), HeapWriter::new(), 0);
+        let process = self.host.table().process.expect("a filter processes");
+        // SAFETY: the instance is open and all pointers are valid for the call.
+        let status =
+            unsafe { process(self.host.instance(), &mut batch, out.raw(), emitted.raw(), &mut absorbed) };
+        Processed {
+            marks: out.items().iter().map(|item| item.marks).collect(),
+            passed: out.take(),
+            emitted: emitted.take(),
+            absorbed,
+            failed: std::mem::take(&mut self.host.told().failed),
+            failure: self.host.result(status).err(),
+            completed: batch.completed,
+        }
+    }
+
+    /// Lets the ticker strike; returns what was emitted.
+    ///
+    /// # Errors
+    /// The reason why the tick failed.
+    pub fn tick(&mut self) -> Result<Vec<OwnedMessage>, String> {
+        let mut emitted = HeapWriter::new();
+        let tick = self.host.table().tick.expect("a filter ticks");
+        // SAFETY: as in `process`.
+        let status = unsafe { tick(self.host.instance(), emitted.raw()) };
+        self.host.result(status)?;
+        Ok(emitted.take())
+    }
+}
+
+impl<D: Decoder> DecoderTest<D> {
+    /// Decodes one frame of a stream `stream` of the machine `test-host`, read at time 0.
+    ///
+    /// # Errors
+    /// The reason why it was refused.
+    pub fn decode(&mut self, frame: &[u8]) -> Result<Vec<OwnedMessage>, String> {
+        let frame = Frame { bytes: Slice::new(frame), position: 0, flags: 0, reserved: 0 };
+        let mut frames = Frames {
+            frames: &frame,
+            len: 1,
+            completed: 0,
+            stream: 1,
+            timestamp: 0,
+            message_type: Slice::new(b"test"),
+            logger: Slice::new(b"stream"),
+            hostname: Slice::new(b"test-host"),
+        };
+        let mut out = HeapWriter::new();
+        let decode = self.host.table().decode.expect("a decoder decodes");
+        // SAFETY: the instance is open and all pointers are valid for the call.
+        let status = unsafe { decode(self.host.instance(), &mut frames, out.raw()) };
+        self.host.result(status)?;
+        match self.host.told().failed.pop() {
+            Some((_, reason)) => Err(reason),
+            None => Ok(out.take()),
+        }
+    }
+}
+
+unsafe extern "C" fn grow_bytes(buffer: *mut Buffer, more: usize) -> i32 {
+    // SAFETY: the context is the vector behind the buffer.
+    let (buffer, bytes) = unsafe { (&mut *buffer, &mut *(*buffer).context.cast::<Vec<u8>>()) };
+    bytes.resize((buffer.len + more) * 2, 0);
+    (buffer.data, buffer.capacity) = (bytes.as_mut_ptr(), bytes.len());
+    status::OK
+}
+
+impl<E: Encoder> EncoderTest<E> {
+    /// Encodes one message.
+    ///
+    /// # Errors
+    /// The reason why it was refused.
+    pub fn encode(&mut self, message: &OwnedMessage) -> Result<Vec<u8>, String> {
+        let items = items(std::slice::from_ref(message));
+        let mut batch = Batch { items: items.as_ptr(), len: 1, completed: 0, ticket: 0 };
+        let (mut bytes, mut end) = (Vec::<u8>::new(), 0);
+        let context: *mut c_void = (&raw mut bytes).cast();
+        let data = std::ptr::NonNull::dangling().as_ptr();
+        let mut out = Buffer { data, len: 0, capacity: 0, ends: &mut end, grow: grow_bytes, context };
+        let encode = self.host.table().encode.expect("an encoder encodes");
+        // SAFETY: the instance is open and all pointers are valid for the call.
+        let status = unsafe { encode(self.host.instance(), &mut batch, &mut out) };
+        let len = out.len;
+        self.host.result(status)?;
+        bytes.truncate(len);
+        match self.host.told().failed.pop() {
+            Some((_, reason)) => Err(reason),
+            None => Ok(bytes),
+        }
+    }
+}
+
+impl<O: Output> OutputTest<O> {
+    /// Delivers messages with their encoded bytes; returns how many it has finished with, and how each refused
+    /// one was refused.
+    ///
+    /// # Errors
+    /// Count of messages finished with, and the failure.
+    pub fn deliver(
+        &mut self,
+        messages: &[(OwnedMessage, &[u8])],
+    ) -> Result<Vec<(u32, String)>, (u32, String)> {
+        let owned: Vec<OwnedMessage> = messages.iter().map(|(message, _)| message.clone()).collect();
+        let items = items(&owned);
+        let bytes: Vec<u8> = messages.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+        let mut ends: Vec<u32> = Vec::new();
+        for (_, bytes) in messages {
+            ends.push(ends.last().copied().unwrap_or(0) + bytes.len() as u32);
+        }
+        let batch = Batch { items: items.as_ptr(), len: items.len() as u32, completed: 0, ticket: 1 };
+        let mut delivery = abi::Delivery { batch, bytes: Slice::new(&bytes), ends: ends.as_ptr() };
+        let deliver = self.host.table().deliver.expect("an output delivers");
+        // SAFETY: the instance is open and all pointers are valid for the call.
+        let status = unsafe { deliver(self.host.instance(), &mut delivery) };
+        match self.host.result(status) {
+            Ok(_) => Ok(std::mem::take(&mut self.host.told().failed)),
+            Err(reason) => Err((delivery.batch.completed, reason)),
+        }
+    }
+
+    /// Closes and opens the output's files anew.
+    ///
+    /// # Errors
+    /// The reason why that failed.
+    pub fn reopen(&mut self) -> Result<(), String> {
+        let reopen = self.host.table().reopen.expect("an output reopens");
+        // SAFETY: the instance is open.
+        let status = unsafe { reopen(self.host.instance()) };
+        self.host.result(status).map(|_| ())
+    }
+
+    /// Lets the ticker strike.
+    ///
+    /// # Errors
+    /// The reason why the tick failed.
+    pub fn tick(&mut self) -> Result<(), String> {
+        let tick = self.host.table().tick.expect("an output ticks");
+        // SAFETY: the instance is open; outputs are given no writer.
+        let status = unsafe { tick(self.host.instance(), std::ptr::null_mut()) };
+        self.host.result(status).map(|_| ())
+    }
+
+    /// Returns the tickets acknowledged so far, with their counts.
+    pub fn acknowledged(&self) -> Vec<(u64, u32)> {
+        self.host.told().acknowledged.clone()
+    }
+}
+
+/// A stream as an input has handed it on.
+#[derive(Clone, Default, Debug)]
+pub struct TestStream {
+    /// Its name: the default logger.
+    pub name: String,
+    /// Its id, as the input gave it.
+    pub id: u64,
+    /// Position of its first byte.
+    pub start: u64,
+    /// All bytes read.
+    pub bytes: Vec<u8>,
+    /// All datagrams.
+    pub datagrams: Vec<Vec<u8>>,
+    /// Whether it was closed, and with a flush.
+    pub closed: Option<bool>,
+}
+
+#[derive(Default)]
+struct Streams {
+    streams: Vec<TestStream>,
+    room: Vec<u8>,
+}
+
+impl<I: Input> InputTest<I> {
+    /// Calls `read` again and again, at most 10 s, until `enough` holds of the streams and the messages so far.
+    ///
+    /// # Errors
+    /// The failure of a call, or `timed out`, with the streams so far.
+    pub fn read_until(
+        &mut self,
+        mut enough: impl FnMut(&[TestStream], &[OwnedMessage], Read) -> bool,
+    ) -> Result<(Vec<TestStream>, Vec<OwnedMessage>), String> {
+        let mut streams = Box::new(Streams::default());
+        let mut out = HeapWriter::new();
+        let mut reader = reader(&mut streams, &mut out);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let read = self.host.table().read.expect("an input reads");
+        let mut messages = Vec::new();
+        loop {
+            // SAFETY: the instance is open and all pointers are valid for the call.
+            let status = unsafe { read(self.host.instance(), &mut reader, 20_000_000) };
+            let found = match self.host.result(status)? {
+                status::OK => Read::Some,
+                status::IDLE => Read::Idle,
+                _ => Read::End,
+            };
+            messages.append(&mut out.take());
+            if enough(&streams.streams, &messages, found) {
+                return Ok((streams.streams, messages));
+            }
+            if std::time::Instant::now() > deadline {
+                return Err(format!("timed out; streams so far: {:?}", streams.streams));
+            }
+        }
+    }
+}
+
+fn reader(streams: &mut Streams, out: &mut HeapWriter) -> abi::Reader {
+    abi::Reader {
+        context: (&raw mut *streams).cast(),
+        writer: out.raw(),
+        open_stream,
+        rename_stream,
+        stream_buffer,
+        stream_filled,
+        datagrams,
+        stream_position,
+        close_stream,
+    }
+}
+
+unsafe fn streams<'a>(context: *mut c_void) -> &'a mut Streams {
+    // SAFETY: the context is the `Streams` of the running `read_until`.
+    unsafe { &mut *context.cast() }
+}
+
+unsafe extern "C" fn open_stream(context: *mut c_void, name: Slice, id: u64, position: u64) -> u64 {
+    // SAFETY: as said at `streams`; the plugin's slice is valid during the call.
+    let (streams, name) = unsafe { (streams(context), name.bytes()) };
+    let name = String::from_utf8_lossy(name).into_owned();
+    streams.streams.push(TestStream { name, id, start: position, ..TestStream::default() });
+    streams.streams.len() as u64 - 1
+}
+
+unsafe extern "C" fn rename_stream(context: *mut c_void, stream: u64, name: Slice) {
+    // SAFETY: as above.
+    let (streams, name) = unsafe { (streams(context), name.bytes()) };
+    streams.streams[stream as usize].name = String::from_utf8_lossy(name).into_owned();
+}
+
+unsafe extern "C" fn stream_buffer(context: *mut c_void, _: u64, min: usize, len: *mut usize) -> *mut u8 {
+    // SAFETY: as above.
+    let streams = unsafe { streams(context) };
+    streams.room.resize(min.max(65_536), 0);
+    // SAFETY: the caller's place for the length.
+    unsafe { *len = streams.room.len() };
+    streams.room.as_mut_ptr()
+}
+
+unsafe extern "C" fn stream_filled(context: *mut c_void, stream: u64, len: usize) -> i32 {
+    // SAFETY: as above.
+    let streams = unsafe { streams(context) };
+    streams.streams[stream as usize].bytes.extend_from_slice(&streams.room[..len]);
+    status::OK
+}
+
+unsafe extern "C" fn datagrams(context: *mut c_void, stream: u64, frames: *const Frame, len: usize) -> i32 {
+    // SAFETY: as above; `frames` are valid during the call.
+    let (streams, frames) = unsafe { (streams(context), std::slice::from_raw_parts(frames, len)) };
+    // SAFETY: as above.
+    let bytes = frames.iter().map(|frame| unsafe { frame.bytes.bytes() }.to_vec());
+    streams.streams[stream as usize].datagrams.extend(bytes);
+    status::OK
+}
+
+unsafe extern "C" fn stream_position(context: *mut c_void, stream: u64) -> u64 {
+    // SAFETY: as above.
+    let stream = &unsafe { streams(context) }.streams[stream as usize];
+    let cut = stream.bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    stream.start + cut as u64
+}
+
+unsafe extern "C" fn close_stream(context: *mut c_void, stream: u64, flush: u32) -> i32 {
+    // SAFETY: as above.
+    unsafe { streams(context) }.streams[stream as usize].closed = Some(flush != 0);
+    status::OK
+}
