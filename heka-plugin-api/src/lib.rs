@@ -38,4 +38,4 @@ pub use message::{Field, Fields, Message, Value, ValueType};
 pub use origin::{Origin, random_uuid};
 pub use output::{Delivered, Delivery, Output};
 pub use owned::OwnedMessage;
-pub use schema::{ByteSize, Interval, NoOptions, OptionSchema, OptionType, Schema};
+pub use schema::{ByteSize, Interval, OptionSchema, OptionType, Schema};

@@ -26,18 +26,8 @@ pub struct OptionSchema {
 pub trait Schema {
     /// The options, in order.
     const OPTIONS: &'static [OptionSchema];
-    /// What the struct is for: its doc comment.
+    /// What the plugin does, in a sentence: the struct's doc comment.
     const DOC: &'static str;
-}
-
-/// A config of a plugin that has no options.
-#[derive(serde::Deserialize, Clone, Copy, Default, PartialEq, Eq, Debug)]
-#[serde(deny_unknown_fields)]
-pub struct NoOptions {}
-
-impl Schema for NoOptions {
-    const OPTIONS: &'static [OptionSchema] = &[];
-    const DOC: &'static str = "";
 }
 
 /// A type that an option may have. Enums derive it with `#[derive(OptionType)]`.

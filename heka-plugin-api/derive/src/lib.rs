@@ -1,12 +1,12 @@
 //! Derives the option schema of a Heka plugin from its config struct.
 //!
-//! Used through `heka_plugin_api::{Schema, OptionType}`.
+//! Used through `heka_plugin_api::{Schema, OptionType}`. A plugin without options has an empty struct.
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Field, Fields, Lit, LitStr, parse_macro_input};
 
-/// Derives `Schema` for a struct of options.
+/// Derives `Schema` for a struct of options; its doc comment tells users what the plugin does.
 ///
 /// Each field is an option: its doc comment is the explanation, its type names the type. A field of type
 /// `Option<T>` or with `#[serde(default)]` may be left out; `#[schema(default = "64 KiB")]` says what then holds,
@@ -35,6 +35,9 @@ fn schema(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
     let options =
         fields.named.iter().map(|field| option(field, all_default)).collect::<syn::Result<Vec<_>>>()?;
     let (name, doc) = (&input.ident, doc(&input.attrs));
+    if doc.is_empty() {
+        return Err(syn::Error::new_spanned(name, "needs a doc comment: it tells users what the plugin does"));
+    }
     let (generics, arguments, conditions) = input.generics.split_for_impl();
     Ok(quote! {
         impl #generics ::heka_plugin_api::Schema for #name #arguments #conditions {

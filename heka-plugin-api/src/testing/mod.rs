@@ -2,11 +2,14 @@
 //!
 //! ```
 //! use heka_plugin_api::testing::{FilterTest, message};
-//! # use heka_plugin_api::{Context, Filter, MessageMut, NoOptions, PluginError, Verdict};
+//! # use heka_plugin_api::{Context, Filter, MessageMut, PluginError, Schema, Verdict};
+//! # /// Passes everything.
+//! # #[derive(serde::Deserialize, Schema)]
+//! # struct Options {}
 //! # struct Nothing;
 //! # impl Filter for Nothing {
-//! #     type Config = NoOptions;
-//! #     fn open(_: NoOptions, _: &mut Context) -> Result<Self, PluginError> { Ok(Nothing) }
+//! #     type Config = Options;
+//! #     fn open(_: Options, _: &mut Context) -> Result<Self, PluginError> { Ok(Nothing) }
 //! #     fn process_message(&mut self, _: &mut MessageMut<'_>, _: &mut Context) -> Result<Verdict, PluginError> {
 //! #         Ok(Verdict::Pass)
 //! #     }
