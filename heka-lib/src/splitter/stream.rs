@@ -1,0 +1,134 @@
+//! The splitter of one stream, whatever its kind.
+
+use super::counts::{SplitCounts, SplitProblem};
+use super::delimiter::DelimiterSplitter;
+use super::frame::FrameSink;
+use super::gate::Gate;
+use super::heka::HekaSplitter;
+use super::length::LengthSplitter;
+use super::limit::{FRAME_BYTES_MAX_LIMIT, FrameLimit};
+use super::line::LineSplitter;
+use super::none;
+use super::regex::RegexDelimiter;
+use super::token::TokenDelimiter;
+
+/// Most bytes that are looked at in one call, so that offsets fit 32 bits; twice the greatest limit.
+const CALL_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX_LIMIT;
+
+/// Cuts one stream into frames.
+///
+/// Made by [`SplitterConfig::splitter`](super::SplitterConfig::splitter). `[input thread]`
+///
+/// ```
+/// use heka_lib::splitter::{FrameSink, SplitterConfig};
+///
+/// let mut splitter = SplitterConfig::line().splitter();
+/// let mut frames = FrameSink::new(256);
+/// let buffer = b"one\r\ntwo\nthr";
+/// let consumed = splitter.split(buffer, &mut frames);
+/// let lines: Vec<&[u8]> = frames.frames().iter().map(|frame| frame.bytes(buffer)).collect();
+/// assert_eq!(lines, [b"one", b"two"]);
+/// assert_eq!(&buffer[consumed..], b"thr");
+/// ```
+pub struct Splitter {
+    gate: Gate,
+    cutter: Cutter,
+}
+
+/// The kinds; the rarer ones are boxed to keep the common ones small.
+pub(super) enum Cutter {
+    Line(LineSplitter),
+    Token(Box<DelimiterSplitter<TokenDelimiter>>),
+    Regex(Box<DelimiterSplitter<RegexDelimiter>>),
+    Heka(HekaSplitter),
+    Length(LengthSplitter),
+    None,
+}
+
+impl Splitter {
+    pub(super) fn new(cutter: Cutter, limit: FrameLimit, keep_empty: bool) -> Self {
+        Splitter { gate: Gate::new(limit, keep_empty), cutter }
+    }
+
+    /// Cuts whole frames off the front of `buffer`, until it has none or `frames` is full.
+    ///
+    /// Returns how many bytes are done with. The rest must come again at the front of the next call's buffer,
+    /// with further bytes behind it; it may come as it is when `frames` was full. Offsets in `frames` hold for
+    /// this `buffer`; bytes of a long frame may be done with before its delimiter is there.
+    pub fn split(&mut self, buffer: &[u8], frames: &mut FrameSink) -> usize {
+        let buffer = &buffer[..buffer.len().min(CALL_BYTES_MAX)];
+        let gate = &mut self.gate;
+        let consumed = match &mut self.cutter {
+            Cutter::Line(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::Token(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::Regex(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::Heka(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::Length(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::None => none::split(gate, buffer, frames),
+        };
+        self.gate.consumed(consumed);
+        consumed
+    }
+
+    /// Hands on what is left when the stream has ended.
+    ///
+    /// `rest` is what [`Splitter::split`] left, with or without bytes that it has not seen. Returns how many
+    /// bytes are done with: less than all only when `frames` is full; then call it again with the remaining
+    /// ones. After the last call the splitter is ready for another stream (or the next datagram); its counts
+    /// and its position go on.
+    pub fn finish(&mut self, rest: &[u8], frames: &mut FrameSink) -> usize {
+        if rest.len() > CALL_BYTES_MAX {
+            return self.split(rest, frames);
+        }
+        let gate = &mut self.gate;
+        let consumed = match &mut self.cutter {
+            Cutter::Line(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::Token(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::Regex(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::Heka(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::Length(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::None => none::split(gate, rest, frames),
+        };
+        self.gate.consumed(consumed);
+        if consumed == rest.len() {
+            self.reset();
+        }
+        consumed
+    }
+
+    fn reset(&mut self) {
+        match &mut self.cutter {
+            Cutter::Line(cutter) => cutter.reset(),
+            Cutter::Token(cutter) => cutter.reset(),
+            Cutter::Regex(cutter) => cutter.reset(),
+            Cutter::Heka(cutter) => cutter.reset(),
+            Cutter::Length(cutter) => cutter.reset(),
+            Cutter::None => {}
+        }
+    }
+
+    /// Returns the most bytes that [`Splitter::split`] ever leaves over, when the sink was not full.
+    ///
+    /// A buffer of this size plus one read is always enough.
+    pub fn buffer_bytes_max(&self) -> usize {
+        let bytes_max = self.gate.bytes_max();
+        match &self.cutter {
+            Cutter::Line(_) => LineSplitter::buffer_bytes_max(bytes_max),
+            Cutter::Token(cutter) => cutter.buffer_bytes_max(bytes_max),
+            Cutter::Regex(cutter) => cutter.buffer_bytes_max(bytes_max),
+            Cutter::Heka(_) => HekaSplitter::buffer_bytes_max(bytes_max),
+            Cutter::Length(cutter) => cutter.buffer_bytes_max(bytes_max),
+            Cutter::None => 0,
+        }
+    }
+
+    /// Returns the counts since the splitter was made.
+    pub fn counts(&self) -> SplitCounts {
+        self.gate.counts
+    }
+
+    /// Takes the description of the last bad bytes since the last call, for a log.
+    pub fn take_problem(&mut self) -> Option<SplitProblem> {
+        self.gate.problem.take()
+    }
+}
