@@ -1,6 +1,8 @@
-//! Messages that travel together: items, and the arenas that keep their records alive.
+//! Messages that travel together: items, the arenas that keep their records alive, and the acknowledgement tokens
+//! of the reads that they come from.
 
 use crate::arena::ArenaRef;
+use crate::token::TokenRef;
 use heka_plugin_api::Message;
 use heka_plugin_api::abi::Item;
 use std::sync::Arc;
@@ -12,16 +14,14 @@ pub(crate) struct BatchLimits {
     pub(crate) bytes_max: usize,
 }
 
-/// Messages that travel together. Sharing one with another output shares its arenas, not its items.
+/// Messages that travel together. Dropping a batch says that its messages are done with: its tokens are let go.
 #[derive(Default)]
 pub(crate) struct Batch {
     items: Vec<Item>,
     arenas: Vec<ArenaRef>,
+    tokens: Vec<TokenRef>,
     bytes: usize,
 }
-
-// SAFETY: items point into arenas that the batch holds, and records are immutable.
-unsafe impl Send for Batch {}
 
 impl Batch {
     pub(crate) fn items(&self) -> &[Item] {
@@ -34,6 +34,10 @@ impl Batch {
 
     pub(crate) fn arenas(&self) -> &[ArenaRef] {
         &self.arenas
+    }
+
+    pub(crate) fn tokens(&self) -> &[TokenRef] {
+        &self.tokens
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -61,13 +65,10 @@ impl Batch {
         self.bytes += bytes;
     }
 
-    /// Holds arenas that messages to be pushed live in.
-    pub(crate) fn hold(&mut self, arenas: &[ArenaRef]) {
-        for arena in arenas {
-            if !self.arenas.iter().rev().take(4).any(|held| Arc::ptr_eq(held, arena)) {
-                self.arenas.push(arena.clone());
-            }
-        }
+    /// Holds arenas and tokens of messages to be pushed.
+    pub(crate) fn hold(&mut self, arenas: &[ArenaRef], tokens: &[TokenRef]) {
+        hold_new(&mut self.arenas, arenas);
+        hold_new(&mut self.tokens, tokens);
     }
 
     #[inline]
@@ -79,11 +80,21 @@ impl Batch {
     pub(crate) fn take(&mut self, limits: &BatchLimits) -> Batch {
         let room = Vec::with_capacity(limits.messages_max.min(self.items.len().next_power_of_two().max(16)));
         let items = std::mem::replace(&mut self.items, room);
-        Batch { items, arenas: std::mem::take(&mut self.arenas), bytes: std::mem::take(&mut self.bytes) }
+        let (arenas, tokens) = (std::mem::take(&mut self.arenas), std::mem::take(&mut self.tokens));
+        Batch { items, arenas, tokens, bytes: std::mem::take(&mut self.bytes) }
     }
 
     /// Keeps the first messages out: they are done with.
     pub(crate) fn skip(&mut self, count: usize) {
         self.items.drain(..count.min(self.items.len()));
+    }
+}
+
+/// Adds what isn't among the last few held already.
+fn hold_new<T>(held: &mut Vec<Arc<T>>, more: &[Arc<T>]) {
+    for new in more {
+        if !held.iter().rev().take(4).any(|known| Arc::ptr_eq(known, new)) {
+            held.push(new.clone());
+        }
     }
 }

@@ -208,6 +208,9 @@ pub struct Item {
     pub marks: u64,
 }
 
+// SAFETY: records are immutable; whoever holds an item answers for keeping its record.
+unsafe impl Send for Item {}
+
 /// Messages that a call is given; read-only and valid during the call, except `completed`.
 #[repr(C)]
 #[derive(StableAbi)]
@@ -356,6 +359,8 @@ pub struct Host {
     pub log_level: u32,
     /// The host's.
     pub context: *mut c_void,
+    /// Name of the plugin.
+    pub plugin: Slice,
     /// Name of the instance.
     pub instance: Slice,
     /// Name of the machine.

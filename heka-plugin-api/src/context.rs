@@ -47,7 +47,7 @@ impl Context {
         str_of(unsafe { self.host().hostname.bytes() })
     }
 
-    /// Returns the directory for the instance's own durable files. It exists.
+    /// Returns the directory for the instance's own durable files. It exists for inputs and outputs.
     pub fn state_dir(&self) -> &Path {
         // SAFETY: as above.
         Path::new(str_of(unsafe { self.host().state_dir.bytes() }))
@@ -94,9 +94,10 @@ impl Context {
         // SAFETY: valid during the call in which it is set; `host` as long as the context.
         let (writer, host) = unsafe { (&mut *self.emitted, &*host) };
         // SAFETY: the host's slices live as long as the instance.
-        let (instance, hostname) = unsafe { (host.instance.bytes(), host.hostname.bytes()) };
+        let (plugin, instance, hostname) =
+            unsafe { (host.plugin.bytes(), host.instance.bytes(), host.hostname.bytes()) };
         let defaults =
-            Defaults { timestamp: now(), message_type: instance, logger: instance, hostname, ..Defaults::default() };
+            Defaults { timestamp: now(), message_type: plugin, logger: instance, hostname, ..Defaults::default() };
         let mut writer = MessageWriter::new(writer, &mut self.entries, defaults);
         let mut builder = writer.message();
         build(&mut builder);

@@ -89,6 +89,7 @@ pub type Datagram<'a> = &'a [u8];
 pub struct Reader<'a> {
     raw: &'a mut abi::Reader,
     entries: &'a mut Vec<FieldEntry>,
+    plugin: &'a [u8],
     instance: &'a [u8],
     hostname: &'a [u8],
 }
@@ -157,7 +158,7 @@ impl Reader<'_> {
     pub fn messages(&mut self) -> MessageWriter<'_> {
         let defaults = Defaults {
             timestamp: now(),
-            message_type: self.instance,
+            message_type: self.plugin,
             logger: self.instance,
             hostname: self.hostname,
             ..Defaults::default()
@@ -192,6 +193,7 @@ unsafe extern "C" fn read<I: Input>(instance: *mut c_void, reader: *mut abi::Rea
             let mut reader = Reader {
                 raw: &mut *reader,
                 entries: &mut entries,
+                plugin: (*host).plugin.bytes(),
                 instance: (*host).instance.bytes(),
                 hostname: (*host).hostname.bytes(),
             };

@@ -78,6 +78,7 @@ impl HostState {
             flags: if spec.is_static { host_flag::STATIC } else { 0 },
             log_level: log::max_level() as u32,
             context: context.cast_mut().cast(),
+            plugin: spec.table.name,
             instance: Slice::new(texts[0].as_bytes()),
             hostname: Slice::new(texts[1].as_bytes()),
             state_dir: Slice::new(texts[2].as_bytes()),

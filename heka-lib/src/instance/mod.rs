@@ -91,9 +91,10 @@ impl InstanceSpec {
 
     /// Opens an instance.
     ///
-    /// The directory for its files is made first.
+    /// The directory for its files is made first, for the kinds that keep some.
     pub(crate) fn open(&self) -> Result<Instance, Failure> {
-        if let Err(error) = std::fs::create_dir_all(&self.state_dir) {
+        let keeps_files = matches!(self.table.kind, abi::kind::INPUT | abi::kind::OUTPUT);
+        if let (true, Err(error)) = (keeps_files, std::fs::create_dir_all(&self.state_dir)) {
             let reason = format!("failed to make `{}`: {error}", self.state_dir.display());
             return Err(Failure { kind: FailureKind::Config, reason, after: Duration::ZERO });
         }

@@ -64,6 +64,7 @@ impl TestHost {
             flags: host_flag::STATIC,
             log_level: 5,
             context: context.cast_mut().cast(),
+            plugin: table.name,
             instance: Slice::new(INSTANCE.as_bytes()),
             hostname: Slice::new(HOSTNAME.as_bytes()),
             state_dir: Slice::new(state_dir.as_bytes()),

@@ -1,0 +1,286 @@
+//! What a configuration asks for, with every plugin found and every option checked, before anything is started.
+
+use super::splitter::splitter;
+use crate::config::{
+    Config, Faults, FilterConfig, InputConfig, InstanceConfig, Located, Node, OutputConfig, Position,
+};
+use crate::instance::{Counters, InstanceSpec};
+use crate::plugin::{Kind, Plugin, Registry, check_options};
+use crate::splitter::SplitterConfig;
+use crate::stats::{ChainStats, HasCounters, InputStats, OutputStats};
+use heka_matcher::Matcher;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Outputs that one chain's messages can be marked for.
+pub(super) const MARKS_MAX: usize = 64;
+
+/// Everything that a router is built from.
+pub(super) struct Blueprint {
+    pub(super) inputs: Vec<InputBlueprint>,
+    pub(super) chains: Vec<ChainBlueprint>,
+    pub(super) outputs: Vec<OutputBlueprint>,
+}
+
+pub(super) struct InputBlueprint {
+    pub(super) config: InputConfig,
+    pub(super) spec: InstanceSpec,
+    pub(super) splitter: SplitterConfig,
+    pub(super) decoder: Option<InstanceSpec>,
+    pub(super) stats: Arc<InputStats>,
+}
+
+pub(super) struct ChainBlueprint {
+    pub(super) name: String,
+    pub(super) is_default: bool,
+    pub(super) matcher: Option<Matcher>,
+    pub(super) filters: Vec<(FilterConfig, InstanceSpec)>,
+    /// Indexes of outputs by mark: first those that the chain names.
+    pub(super) outputs: Vec<usize>,
+    pub(super) named_outputs: usize,
+    pub(super) stats: Arc<ChainStats>,
+}
+
+pub(super) struct OutputBlueprint {
+    pub(super) config: OutputConfig,
+    pub(super) spec: InstanceSpec,
+    pub(super) encoder: Option<InstanceSpec>,
+    pub(super) stats: Arc<OutputStats>,
+}
+
+/// Finds everything and collects the faults.
+pub(super) struct Draft<'d> {
+    config: &'d Config,
+    registry: &'d Registry,
+    hostname: &'d str,
+    faults: Faults,
+}
+
+impl<'d> Draft<'d> {
+    pub(super) fn new(config: &'d Config, registry: &'d Registry, hostname: &'d str) -> Draft<'d> {
+        Draft { config, registry, hostname, faults: Faults::new() }
+    }
+
+    /// # Errors
+    /// All faults.
+    pub(super) fn blueprint(mut self) -> Result<Blueprint, Faults> {
+        let config = self.config;
+        let inputs: Vec<_> = config.inputs.iter().map(|input| self.input(input)).collect();
+        let outputs: Vec<_> = config.outputs.iter().map(|output| self.output(output)).collect();
+        let chains: Vec<_> = config.chains.iter().map(|chain| self.chain(chain)).collect();
+        self.unused_filters();
+        let blueprint = Blueprint {
+            inputs: inputs.into_iter().flatten().collect(),
+            chains: chains.into_iter().flatten().collect(),
+            outputs: outputs.into_iter().flatten().collect(),
+        };
+        self.faults.into_result(blueprint)
+    }
+
+    fn input(&mut self, input: &InputConfig) -> Option<InputBlueprint> {
+        let stats = InputStats::new(&input.name);
+        let counters = Counters { stats: stats.clone(), prefix: String::new() };
+        if input.settings.decode_threads > 0 {
+            let text = format!("input `{}`: `decode_threads` is not built yet; leave it out", input.name);
+            self.faults.add(&input.position, text);
+        }
+        let splitter = splitter(input, self.config.host.message_bytes_max, &mut self.faults);
+        let spec = self.instance(Kind::Input, input, counters, &[]);
+        let decoder = input.settings.decoder.as_ref();
+        let decoder = decoder.map(|name| self.coder(Kind::Decoder, name, &input.name, stats.clone()));
+        Some(InputBlueprint {
+            config: input.clone(),
+            spec: spec?,
+            splitter: splitter?,
+            decoder: lift(decoder)?,
+            stats,
+        })
+    }
+
+    fn output(&mut self, output: &OutputConfig) -> Option<OutputBlueprint> {
+        let stats = OutputStats::new(&output.name);
+        let counters = Counters { stats: stats.clone(), prefix: String::new() };
+        let spec = self.instance(Kind::Output, output, counters, &[]);
+        let encoder = output.settings.encoder.as_ref();
+        let encoder = encoder.map(|name| self.coder(Kind::Encoder, name, &output.name, stats.clone()));
+        Some(OutputBlueprint { config: output.clone(), spec: spec?, encoder: lift(encoder)?, stats })
+    }
+
+    /// A decoder or encoder: a section, or a plugin that needs none.
+    fn coder(
+        &mut self,
+        kind: Kind,
+        name: &Located<String>,
+        user: &str,
+        stats: Arc<dyn HasCounters>,
+    ) -> Option<InstanceSpec> {
+        let counters = Counters { stats, prefix: name.value.clone() };
+        let section = match kind {
+            Kind::Decoder => self.config.decoder(&name.value),
+            _ => self.config.encoder(&name.value),
+        };
+        if let Some(section) = section {
+            return self.instance(kind, section, counters, &[]);
+        }
+        let user_kind = if kind == Kind::Decoder { "input" } else { "output" };
+        let who = format!("{user_kind} `{user}`");
+        let found = match self.registry.find(kind, &name.value) {
+            Ok(plugin) => plugin,
+            Err(problem) => {
+                self.faults.add(&name.position, format!("{who}: {problem}"));
+                return None;
+            }
+        };
+        let options = Node::table(Vec::new(), &name.position);
+        let who = format!("{who}: {} `{}`", kind.name(), name.value);
+        self.spec(&found, &name.value, &options, &name.position, &[], &who, counters, &[])
+    }
+
+    fn chain(&mut self, chain: &crate::config::ChainConfig) -> Option<ChainBlueprint> {
+        let stats = ChainStats::new(&chain.name);
+        let matcher = self.matcher(chain);
+        let index = |name: &str| self.config.outputs.iter().position(|output| output.name == name);
+        let named: Vec<usize> = chain.outputs.iter().filter_map(|output| index(&output.value)).collect();
+        if named.len() > MARKS_MAX {
+            let text = format!("chain `{}`: at most {MARKS_MAX} outputs", chain.name);
+            self.faults.add(&chain.position, text);
+        }
+        let others = (0..self.config.outputs.len()).filter(|output| !named.contains(output));
+        let outputs: Vec<usize> = named.iter().copied().chain(others).take(MARKS_MAX).collect();
+        let names: Vec<String> = outputs.iter().map(|&output| self.config.outputs[output].name.clone()).collect();
+        let mut filters = Vec::new();
+        for filter in chain.filters.iter().filter_map(|name| self.config.filter(&name.value)) {
+            let counters = Counters { stats: stats.clone(), prefix: filter.name.clone() };
+            filters.push((filter.clone(), self.instance(Kind::Filter, filter, counters, &names)?));
+        }
+        let is_default = chain.is_default();
+        let named_outputs = named.len();
+        Some(ChainBlueprint { name: chain.name.clone(), is_default, matcher, filters, outputs, named_outputs, stats })
+    }
+
+    fn matcher(&mut self, chain: &crate::config::ChainConfig) -> Option<Matcher> {
+        if let Some(text) = &chain.matcher {
+            return match Matcher::parse(&text.value) {
+                Ok(matcher) => Some(matcher),
+                Err(error) => {
+                    let (text_line, column) = (error.line(), error.column());
+                    let place = if text_line == 1 { String::new() } else { format!("line {text_line}, ") };
+                    let reason = format!("{} at {place}column {column}", error.message());
+                    let shown = error.to_string();
+                    let excerpt = shown.split_once('\n').map_or("", |(_, excerpt)| excerpt);
+                    let who = format!("chain `{}`: matcher: {reason}", chain.name);
+                    self.faults.add_with_excerpt(&text.position, who, excerpt);
+                    None
+                }
+            };
+        }
+        let types: Vec<String> =
+            chain.message_type.iter().map(|name| quoted(&name.value)).collect();
+        if types.is_empty() {
+            return Matcher::parse("TRUE").ok();
+        }
+        Matcher::parse(&format!("Type IN ({})", types.join(", "))).ok()
+    }
+
+    /// Filters that no chain uses are checked as well.
+    fn unused_filters(&mut self) {
+        let used = |name: &str| {
+            self.config.chains.iter().any(|chain| chain.filters.iter().any(|filter| filter.value == name))
+        };
+        let unused: Vec<_> = self.config.filters.iter().filter(|filter| !used(&filter.name)).collect();
+        let names: Vec<String> = self.config.outputs.iter().map(|output| output.name.clone()).collect();
+        for filter in unused {
+            let counters = Counters { stats: ChainStats::new(""), prefix: String::new() };
+            self.instance(Kind::Filter, filter, counters, &names);
+        }
+    }
+
+    fn instance<S>(
+        &mut self,
+        kind: Kind,
+        instance: &InstanceConfig<S>,
+        counters: Counters,
+        outputs: &[String],
+    ) -> Option<InstanceSpec> {
+        let who = format!("{} `{}`", kind.name(), instance.name);
+        let name = &instance.plugin;
+        let found = match &name.file {
+            Some(file) => self.registry.find_in_file(file, kind, &name.name),
+            None => self.registry.find(kind, &name.name),
+        };
+        match found {
+            Ok(found) => {
+                let keys = &instance.host_keys;
+                self.spec(&found, &instance.name, &instance.options, &instance.position, keys, &who, counters, outputs)
+            }
+            Err(problem) => {
+                self.faults.add(&name.position, format!("{who}: {problem}"));
+                None
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what an instance is made of")]
+    fn spec(
+        &mut self,
+        plugin: &Plugin,
+        name: &str,
+        options: &Node,
+        position: &Position,
+        host_keys: &[&str],
+        who: &str,
+        counters: Counters,
+        outputs: &[String],
+    ) -> Option<InstanceSpec> {
+        if !check_options(options, &plugin.metadata, host_keys, who, &mut self.faults) {
+            return None;
+        }
+        let section = match rmp_serde::to_vec_named(options) {
+            Ok(section) => section,
+            Err(error) => {
+                self.faults.add(position, format!("{who}: {error}"));
+                return None;
+            }
+        };
+        let kind = plugin.metadata.kind.name();
+        let spec = InstanceSpec {
+            table: plugin.table,
+            is_static: plugin.is_static(),
+            name: name.to_owned(),
+            hostname: self.hostname.to_owned(),
+            state_dir: state_dir(&self.config.host.state_dir, kind, name),
+            section,
+            counters,
+            outputs: outputs.to_vec(),
+        };
+        let found = spec.check();
+        for (key, reason) in &found {
+            let (place, text) = match key.as_str() {
+                "" => (position, format!("{who}: {reason}")),
+                key => (&options.at_path(key).position, format!("{who}: `{key}`: {reason}")),
+            };
+            self.faults.add(place, text);
+        }
+        found.is_empty().then_some(spec)
+    }
+}
+
+/// Where an instance keeps its files.
+fn state_dir(state_dir: &Path, kind: &str, name: &str) -> std::path::PathBuf {
+    let absolute = std::path::absolute(state_dir).unwrap_or_else(|_| state_dir.to_owned());
+    absolute.join(format!("{kind}s")).join(name)
+}
+
+/// A part that was asked for but is at fault makes the whole faulty; one that wasn't asked for doesn't.
+fn lift<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+    match part {
+        Some(None) => None,
+        Some(Some(part)) => Some(Some(part)),
+        None => Some(None),
+    }
+}
+
+/// A text literal of the matcher.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\\\""))
+}

@@ -1,0 +1,374 @@
+//! Builds a router back to front: outputs, chains, the injection stage, inputs.
+
+mod blueprint;
+mod splitter;
+mod threads;
+
+use crate::arena::{ArenaPool, RecordWriter};
+use crate::batch::BatchLimits;
+use crate::config::{Config, Faults, HostConfig, InputConfig, Located};
+use crate::dead_letter::{DeadLetterPlan, DeadLetters};
+use crate::instance::{FailureKind, Instance, InstanceSpec, Stopper};
+use crate::outlet::{Outlet, Receiver, ToStage};
+use crate::plugin::Registry;
+use crate::routes::{ChainRoute, RoutePlan, Routes};
+use crate::stage::chain::{ChainPlan, ChainStage, FilterPlan};
+use crate::stage::injection::{InjectionStage, Lane};
+use crate::stage::input::{InputPlan, InputStage, StopSlot};
+use crate::stage::intake::{Intake, IntakePlan};
+use crate::stage::output::{OutputPlan, OutputStage};
+use crate::stats::{InjectionStats, Stats};
+use crate::stop::StopFlags;
+use blueprint::{Blueprint, ChainBlueprint, Draft, InputBlueprint, OutputBlueprint};
+use crossbeam_channel::bounded;
+use heka_matcher::{Matcher, MatcherSet};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+pub(crate) use threads::{Threads, Tier};
+
+/// Batches that a channel holds.
+const CHANNEL_BATCHES: usize = 8;
+/// Room in a record beyond the payload that `message_bytes_max` allows: header, names, fields.
+const RECORD_OVERHEAD_BYTES: usize = 64 << 10;
+
+/// What a router runs with, beside its config.
+pub(crate) struct Surroundings {
+    pub(crate) hostname: String,
+    pub(crate) once: bool,
+    pub(crate) stop: StopFlags,
+}
+
+/// A router that has been built and runs.
+pub(crate) struct Built {
+    pub(crate) threads: Threads,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) lane: Lane,
+    pub(crate) pool: ArenaPool,
+    pub(crate) in_flight: Arc<AtomicUsize>,
+    pub(crate) chains: Vec<Outlet>,
+    pub(crate) outputs: Vec<Outlet>,
+    pub(crate) input_stops: Vec<StopSlot>,
+    pub(crate) output_stops: Vec<StopSlot>,
+}
+
+/// Checks everything that can be checked without starting anything.
+///
+/// # Errors
+/// All faults.
+pub(crate) fn check(config: &Config, registry: &Registry, hostname: &str) -> Result<(), Faults> {
+    Draft::new(config, registry, hostname).blueprint().map(|_| ())
+}
+
+/// Builds and starts a router.
+///
+/// # Errors
+/// All faults of the config; or the first instance that can't be opened or started.
+pub(crate) fn build(config: &Config, registry: &Registry, around: &Surroundings) -> Result<Built, Faults> {
+    let blueprint = Draft::new(config, registry, &around.hostname).blueprint()?;
+    Builder { host: &config.host, around, pool: ArenaPool::default(), faults: Faults::new() }.build(blueprint)
+}
+
+struct Builder<'b> {
+    host: &'b HostConfig,
+    around: &'b Surroundings,
+    pool: ArenaPool,
+    faults: Faults,
+}
+
+/// A stage that is ready to run.
+type Ready = (Tier, String, Box<dyn FnOnce() + Send>);
+
+impl Builder<'_> {
+    fn build(mut self, blueprint: Blueprint) -> Result<Built, Faults> {
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let injection = Arc::new(InjectionStats::default());
+        let mut stats = Stats { injection: injection.clone(), ..Stats::default() };
+        let mut ready: Vec<Ready> = Vec::new();
+        let (outputs, output_stops) = self.outputs(blueprint.outputs, &mut stats, &mut ready);
+        let dead_letters = self.dead_letters("the injection lane".to_owned(), None, &outputs);
+        let (lane, lane_receiver) = Lane::new(
+            self.host.inject_lane_bytes_max,
+            u16::from(self.host.hops_max),
+            injection,
+            dead_letters,
+            in_flight.clone(),
+        );
+        let (plan, chains) = self.chains(blueprint.chains, &outputs, &lane, &in_flight, &mut stats, &mut ready);
+        let stage =
+            InjectionStage { receiver: lane_receiver, lane: lane.clone(), routes: Routes::new(plan.clone()) };
+        ready.push((Tier::Injection, "inject".to_owned(), Box::new(move || stage.run())));
+        let input_stops = self.inputs(blueprint.inputs, &plan, &outputs, &mut stats, &mut ready);
+        drop(plan);
+        let Builder { pool, faults, .. } = self;
+        faults.into_result(())?;
+        let mut threads = Threads::default();
+        for (tier, name, run) in ready {
+            if let Err(error) = threads.spawn(tier, &name, run) {
+                let mut faults = Faults::new();
+                faults.add_unplaced(format!("failed to start a thread for `{name}`: {error}"));
+                return Err(faults);
+            }
+        }
+        Ok(Built {
+            threads,
+            stats: Arc::new(stats),
+            lane,
+            pool,
+            in_flight,
+            chains,
+            outputs: outputs.into_iter().map(|(_, outlet)| outlet).collect(),
+            input_stops,
+            output_stops,
+        })
+    }
+
+    fn outputs(
+        &mut self,
+        blueprints: Vec<OutputBlueprint>,
+        stats: &mut Stats,
+        ready: &mut Vec<Ready>,
+    ) -> (Vec<(String, Outlet)>, Vec<StopSlot>) {
+        let mut receivers = Vec::new();
+        let mut outlets = Vec::new();
+        for output in &blueprints {
+            let (sender, receiver) = bounded(CHANNEL_BATCHES);
+            receivers.push(receiver);
+            let outlet = Outlet { sender, receiver: Receiver::Output(output.stats.clone()) };
+            outlets.push((output.config.name.clone(), outlet));
+            stats.outputs.push(output.stats.clone());
+        }
+        let mut stops = Vec::new();
+        for (output, receiver) in blueprints.into_iter().zip(receivers) {
+            let who = format!("output `{}`", output.config.name);
+            let Some((instance, started, slot)) = self.start(&who, &output.spec, &output.config.position) else {
+                continue;
+            };
+            let encoder = match output.encoder {
+                None => None,
+                Some(spec) => {
+                    let who = format!("{who}: encoder `{}`", spec.name);
+                    let Some((instance, ..)) = self.start(&who, &spec, &output.config.position) else { continue };
+                    Some((spec, instance))
+                }
+            };
+            let settings = output.config.settings;
+            stops.push(slot.clone());
+            let stage = OutputStage::new(OutputPlan {
+                dead_letters: self.dead_letters(who, settings.dead_letter.as_ref(), &outlets),
+                name: output.config.name.clone(),
+                spec: output.spec,
+                instance,
+                started,
+                encoder,
+                receiver,
+                retry: settings.retry,
+                ticker: settings.ticker_interval,
+                stats: output.stats,
+                stop: self.around.stop.clone(),
+                stop_slot: slot,
+            });
+            ready.push((Tier::Output, format!("out {}", output.config.name), Box::new(move || stage.run())));
+        }
+        (outlets, stops)
+    }
+
+    /// Makes the chains that have filters into stages, and everything that a router needs to know of all.
+    fn chains(
+        &mut self,
+        blueprints: Vec<ChainBlueprint>,
+        outputs: &[(String, Outlet)],
+        lane: &Lane,
+        in_flight: &Arc<AtomicUsize>,
+        stats: &mut Stats,
+        ready: &mut Vec<Ready>,
+    ) -> (RoutePlan, Vec<Outlet>) {
+        let mut outlets: Vec<Outlet> = outputs.iter().map(|(_, outlet)| outlet.clone()).collect();
+        let (mut matchers, mut routes, mut default) = (Vec::<Matcher>::new(), Vec::new(), None);
+        for chain in blueprints {
+            stats.chains.push(chain.stats.clone());
+            let matcher = chain.matcher.clone().filter(|_| !chain.is_default);
+            let route = if chain.filters.is_empty() {
+                let named = chain.outputs[..chain.named_outputs].to_vec();
+                ChainRoute { outlets: named, stats: Some(chain.stats) }
+            } else {
+                let (sender, receiver) = bounded(CHANNEL_BATCHES);
+                let counts = Receiver::Chain(chain.stats.clone(), in_flight.clone());
+                outlets.push(Outlet { sender, receiver: counts });
+                let name = format!("chain {}", chain.name);
+                if let Some(plan) = self.chain(chain, receiver, outputs, lane, in_flight) {
+                    let stage = ChainStage::new(plan);
+                    ready.push((Tier::Chain, name, Box::new(move || stage.run())));
+                }
+                ChainRoute { outlets: vec![outlets.len() - 1], stats: None }
+            };
+            match matcher {
+                Some(matcher) => {
+                    matchers.push(matcher);
+                    routes.push(route);
+                }
+                None => default = Some(route),
+            }
+        }
+        let chain_outlets = outlets[outputs.len()..].to_vec();
+        let matchers = MatcherSet::new(matchers);
+        let (limits, linger) = (self.limits(), self.host.batch_linger);
+        (RoutePlan { matchers, chains: routes, default, outlets, limits, linger }, chain_outlets)
+    }
+
+    fn chain(
+        &mut self,
+        chain: ChainBlueprint,
+        receiver: crossbeam_channel::Receiver<ToStage>,
+        outputs: &[(String, Outlet)],
+        lane: &Lane,
+        in_flight: &Arc<AtomicUsize>,
+    ) -> Option<ChainPlan> {
+        let mut filters = Vec::new();
+        for (config, spec) in chain.filters {
+            let who = format!("filter `{}`", config.name);
+            let (instance, started, _) = self.start(&who, &spec, &config.position)?;
+            if !started {
+                self.faults.add(&config.position, format!("{who}: is not ready; start it again later"));
+                return None;
+            }
+            filters.push(FilterPlan {
+                name: config.name,
+                spec,
+                instance,
+                emit_to: config.settings.emit_to,
+                on_panic: config.settings.on_panic,
+                ticker: config.settings.ticker_interval,
+                dead_letters: self.dead_letters(who, None, outputs),
+            });
+        }
+        let marks = (0..chain.named_outputs).fold(0, |marks, bit| marks | 1 << bit);
+        Some(ChainPlan {
+            filters,
+            receiver,
+            outlets: chain.outputs.iter().map(|&output| outputs[output].1.clone()).collect(),
+            marks,
+            stats: chain.stats,
+            lane: lane.clone(),
+            pool: self.pool.clone(),
+            message_bytes_max: self.record_bytes_max(),
+            limits: self.limits(),
+            linger: self.host.batch_linger,
+            stop: self.around.stop.clone(),
+            in_flight: in_flight.clone(),
+        })
+    }
+
+    fn inputs(
+        &mut self,
+        blueprints: Vec<InputBlueprint>,
+        plan: &RoutePlan,
+        outputs: &[(String, Outlet)],
+        stats: &mut Stats,
+        ready: &mut Vec<Ready>,
+    ) -> Vec<StopSlot> {
+        let mut stops = Vec::new();
+        for input in blueprints {
+            stats.inputs.push(input.stats.clone());
+            let who = format!("input `{}`", input.config.name);
+            let position = input.config.position.clone();
+            let Some((instance, started, slot)) = self.start(&who, &input.spec, &position) else { continue };
+            let intake = Intake::new(IntakePlan {
+                writer: RecordWriter::new(&self.pool, self.record_bytes_max()),
+                routes: Routes::new(plan.clone()),
+                stats: input.stats,
+                dead_letters: self.dead_letters(who.clone(), None, outputs),
+                message_type: type_name(&input.config, input.decoder.as_ref()),
+                raw_type: type_name(&input.config, None),
+                hostname: input.config.settings.hostname.clone().unwrap_or_else(|| self.around.hostname.clone()),
+                on_decode_error: input.config.settings.on_decode_error,
+                stop: self.around.stop.clone(),
+                decoder: input.decoder,
+            });
+            let intake = match intake {
+                Ok(intake) => intake,
+                Err(failure) => {
+                    self.faults.add(&position, format!("{who}: decoder: {}", failure.reason));
+                    continue;
+                }
+            };
+            let name = format!("in {}", input.config.name);
+            stops.push(slot.clone());
+            let plan = InputPlan {
+                name: input.config.name,
+                spec: input.spec,
+                splitter: input.splitter,
+                splitter_named: input.config.settings.splitter.is_some(),
+                ticker: input.config.settings.ticker_interval,
+                once: self.around.once,
+                stop: self.around.stop.clone(),
+            };
+            let stage = InputStage::new(plan, instance, started, intake, slot);
+            ready.push((Tier::Input, name, Box::new(move || stage.run())));
+        }
+        stops
+    }
+
+    /// Opens and starts an instance; one that must be tried again later is not started yet.
+    fn start(
+        &mut self,
+        who: &str,
+        spec: &InstanceSpec,
+        position: &crate::config::Position,
+    ) -> Option<(Instance, bool, StopSlot)> {
+        let started = spec.open().and_then(|mut instance| match instance.start() {
+            Ok(()) => Ok((instance, true)),
+            Err(failure) if failure.kind == FailureKind::Retry => {
+                log::warn!("{who}: {}; trying again", failure.reason);
+                Ok((instance, false))
+            }
+            Err(failure) => Err(failure),
+        });
+        match started {
+            Ok((instance, started)) => {
+                let slot: Arc<Mutex<Option<Stopper>>> = Arc::new(Mutex::new(Some(instance.stopper())));
+                Some((instance, started, slot))
+            }
+            Err(failure) => {
+                self.faults.add(position, format!("{who}: {}", failure.reason));
+                None
+            }
+        }
+    }
+
+    /// Dead letters go where the instance says, or else where `[heka]` does.
+    fn dead_letters(
+        &self,
+        who: String,
+        named: Option<&Located<String>>,
+        outputs: &[(String, Outlet)],
+    ) -> DeadLetters {
+        let name = named.or(self.host.dead_letter.as_ref()).map(|name| name.value.as_str());
+        let own = |output: &str| who == format!("output `{output}`");
+        let outlet = outputs.iter().find(|(output, _)| Some(output.as_str()) == name && !own(output));
+        let plan = DeadLetterPlan {
+            outlet: outlet.map(|(_, outlet)| outlet.clone()),
+            pool: self.pool.clone(),
+            message_bytes_max: self.record_bytes_max(),
+        };
+        DeadLetters::new(plan, who)
+    }
+
+    fn limits(&self) -> BatchLimits {
+        BatchLimits { messages_max: self.host.batch_messages_max, bytes_max: self.host.batch_bytes_max }
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        self.host.message_bytes_max + RECORD_OVERHEAD_BYTES
+    }
+}
+
+/// The type of an input's messages that set none: the config's, or the name of the plugin that makes them.
+fn type_name(input: &InputConfig, decoder: Option<&InstanceSpec>) -> String {
+    let plugin = || match decoder {
+        // SAFETY: a plugin's name is a constant of its file.
+        Some(decoder) => String::from_utf8_lossy(unsafe { decoder.table.name.bytes() }).into_owned(),
+        None => input.plugin.name.clone(),
+    };
+    input.settings.message_type.clone().unwrap_or_else(plugin)
+}

@@ -1,0 +1,140 @@
+//! Makes splitters of what a config says about them.
+
+use crate::config::{self, Faults, FrameOverflow, InputConfig, Node, NodeValue, SplitterKind};
+use crate::splitter::{ByteOrder, DelimiterAt, FrameLimit, LengthPrefix, LongFrames, SplitterConfig};
+
+/// Options that each kind knows.
+const OPTIONS: [(SplitterKind, &[&str]); 6] = [
+    (SplitterKind::Line, &["keep_empty"]),
+    (SplitterKind::Token, &["token", "keep_delimiter", "keep_empty"]),
+    (SplitterKind::Regex, &["delimiter", "delimiter_at", "keep_empty"]),
+    (SplitterKind::Heka, &[]),
+    (SplitterKind::Length, &["width", "order", "counts_itself"]),
+    (SplitterKind::None, &[]),
+];
+
+/// Makes an input's splitter; `None` when its config names none, or a wrong one, which is then a fault.
+pub(super) fn splitter(input: &InputConfig, bytes_max: usize, faults: &mut Faults) -> Option<SplitterConfig> {
+    let limit = limit(input, bytes_max, faults)?;
+    let Some(given) = &input.settings.splitter else { return Some(SplitterConfig::line().with_limit(limit)) };
+    let mut reader =
+        OptionReader { who: format!("input `{}`: splitter `{}`", input.name, given.kind.name()), given, faults };
+    reader.check_keys();
+    let keep_empty = reader.flag("keep_empty");
+    let made = match given.kind {
+        SplitterKind::Line => Ok(SplitterConfig::line()),
+        SplitterKind::Token => {
+            let keep = reader.flag("keep_delimiter");
+            SplitterConfig::token(reader.required("token")?.as_bytes(), keep)
+        }
+        SplitterKind::Regex => {
+            let at = reader.parsed::<DelimiterAt>("delimiter_at")?;
+            SplitterConfig::regex(&reader.required("delimiter")?, at)
+        }
+        SplitterKind::Heka => Ok(SplitterConfig::heka()),
+        SplitterKind::Length => reader.length(),
+        SplitterKind::None => Ok(SplitterConfig::none()),
+    };
+    match made {
+        Ok(splitter) => Some(splitter.with_limit(limit).with_keep_empty(keep_empty)),
+        Err(reason) => {
+            reader.fault(reason);
+            None
+        }
+    }
+}
+
+fn limit(input: &InputConfig, bytes_max: usize, faults: &mut Faults) -> Option<FrameLimit> {
+    let policy = match input.settings.frame_overflow {
+        FrameOverflow::Reject => LongFrames::Reject,
+        FrameOverflow::Truncate => LongFrames::Truncate,
+        FrameOverflow::DeadLetter => LongFrames::DeadLetter,
+    };
+    let wanted = input.settings.frame_bytes_max.unwrap_or(bytes_max);
+    match FrameLimit::new(wanted, policy) {
+        Ok(limit) => Some(limit),
+        Err(reason) => {
+            faults.add(&input.position, format!("input `{}`: frame_bytes_max: {reason}", input.name));
+            None
+        }
+    }
+}
+
+/// Reads the options of one splitter.
+struct OptionReader<'r> {
+    who: String,
+    given: &'r config::SplitterConfig,
+    faults: &'r mut Faults,
+}
+
+impl OptionReader<'_> {
+    fn fault(&mut self, reason: impl std::fmt::Display) {
+        self.faults.add(&self.given.position, format!("{}: {reason}", self.who));
+    }
+
+    fn check_keys(&mut self) {
+        let known = OPTIONS.iter().find(|(kind, _)| *kind == self.given.kind).map_or(&[][..], |(_, keys)| keys);
+        for entry in self.given.options.entries() {
+            if !known.contains(&entry.key.as_str()) {
+                let names = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                let text = format!("{}: unknown option `{}`; known: {names}", self.who, entry.key);
+                self.faults.add(&entry.key_position, text);
+            }
+        }
+    }
+
+    fn wrong(&mut self, key: &str, node: &Node, expected: &str) {
+        let text = format!("{}: `{key}`: expected {expected}, found {}", self.who, node.kind());
+        self.faults.add(&node.position, text);
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        let Some(node) = self.given.options.get(key) else { return false };
+        if let NodeValue::Bool(value) = node.value {
+            return value;
+        }
+        self.wrong(key, node, "a bool");
+        false
+    }
+
+    fn required(&mut self, key: &str) -> Option<String> {
+        let Some(node) = self.given.options.get(key) else {
+            self.fault(format!("needs `{key}`"));
+            return None;
+        };
+        let text = node.as_str().map(str::to_owned);
+        if text.is_none() {
+            self.wrong(key, node, "a string");
+        }
+        text
+    }
+
+    /// Reads an optional word; `None` only if it is wrong.
+    fn parsed<T: std::str::FromStr<Err = String> + Default>(&mut self, key: &str) -> Option<T> {
+        if self.given.options.get(key).is_none() {
+            return Some(T::default());
+        }
+        match self.required(key)?.parse() {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.fault(reason);
+                None
+            }
+        }
+    }
+
+    fn length(&mut self) -> Result<SplitterConfig, String> {
+        let width = match self.given.options.get("width").map(|node| &node.value) {
+            None => 4,
+            Some(NodeValue::Integer(width)) => usize::try_from(*width).unwrap_or(0),
+            Some(_) => 0,
+        };
+        let order = match self.given.options.get("order").map(|node| node.as_str()) {
+            None | Some(Some("big")) => ByteOrder::Big,
+            Some(Some("little")) => ByteOrder::Little,
+            Some(_) => return Err("`order` is \"big\" or \"little\"".to_owned()),
+        };
+        let counts_itself = self.flag("counts_itself");
+        SplitterConfig::length(LengthPrefix { width, order, counts_itself })
+    }
+}

@@ -1,0 +1,396 @@
+//! The chain stage: runs a chain's filters in order on one thread.
+
+use super::injection::Lane;
+use super::retry::BackOff;
+use crate::arena::{ArenaPool, ArenaRef, RecordWriter};
+use crate::batch::{Batch, BatchLimits};
+use crate::config::{EmitTo, OnPanic, RetryConfig};
+use crate::dead_letter::DeadLetters;
+use crate::instance::{Failure, FailureKind, Instance, InstanceSpec};
+use crate::outlet::{Gathering, Group, Outlet, ToStage};
+use crate::stats::ChainStats;
+use crate::stop::StopFlags;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use heka_plugin_api::abi::{self, Item};
+use heka_plugin_api::{Message, MessageWriter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Restarts of a filter that panicked, before it is stopped.
+const RESTARTS_MAX: u32 = 5;
+/// A batch of which fewer than one message in so many is left is copied, so as not to pin its arenas.
+const SPARSE: usize = 4;
+
+/// What a chain stage is made from.
+pub(crate) struct ChainPlan {
+    pub(crate) filters: Vec<FilterPlan>,
+    pub(crate) receiver: Receiver<ToStage>,
+    /// By bit of the marks.
+    pub(crate) outlets: Vec<Outlet>,
+    /// Marks that a message starts with: the outputs that the chain names.
+    pub(crate) marks: u64,
+    pub(crate) stats: Arc<ChainStats>,
+    pub(crate) lane: Lane,
+    pub(crate) pool: ArenaPool,
+    pub(crate) message_bytes_max: usize,
+    pub(crate) limits: BatchLimits,
+    pub(crate) linger: Duration,
+    pub(crate) stop: StopFlags,
+    /// Batches that are inside chains and the injection lane; the shutdown waits for 0.
+    pub(crate) in_flight: Arc<AtomicUsize>,
+}
+
+/// One filter of a chain.
+pub(crate) struct FilterPlan {
+    pub(crate) name: String,
+    pub(crate) spec: InstanceSpec,
+    pub(crate) instance: Instance,
+    pub(crate) emit_to: EmitTo,
+    pub(crate) on_panic: OnPanic,
+    pub(crate) ticker: Option<Duration>,
+    pub(crate) dead_letters: DeadLetters,
+}
+
+/// The chain stage.
+pub(crate) struct ChainStage {
+    filters: Vec<RunningFilter>,
+    receiver: Receiver<ToStage>,
+    gatherings: Vec<Gathering>,
+    marks: u64,
+    stats: Arc<ChainStats>,
+    lane: Lane,
+    /// Where edited records go.
+    out: RecordWriter,
+    /// Where sparse survivors are copied.
+    kept: RecordWriter,
+    emitted: RecordWriter,
+    scratch: Scratch,
+    linger: Duration,
+    oldest: Option<Instant>,
+    groups: u64,
+    stop: StopFlags,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// Kept between batches, so that nothing is allocated for one.
+#[derive(Default)]
+struct Scratch {
+    current: Vec<Item>,
+    next: Vec<Item>,
+    emitted: Vec<Item>,
+    arenas: Vec<ArenaRef>,
+    failed: Vec<(u32, String)>,
+    entries: Vec<abi::FieldEntry>,
+}
+
+struct RunningFilter {
+    plan: FilterPlan,
+    stopped: Option<String>,
+    restarts: u32,
+    next_tick: Option<Instant>,
+    /// Most hops of a message seen since the last tick.
+    hops: u16,
+}
+
+impl ChainStage {
+    pub(crate) fn new(plan: ChainPlan) -> ChainStage {
+        let writer = || RecordWriter::new(&plan.pool, plan.message_bytes_max);
+        let (mut out, kept, mut emitted) = (writer(), writer(), writer());
+        out.raw().marks = plan.marks;
+        emitted.raw().marks = plan.marks;
+        let filters = plan.filters.into_iter().map(RunningFilter::new).collect();
+        let gatherings = plan.outlets.into_iter().map(|outlet| Gathering::new(outlet, plan.limits)).collect();
+        ChainStage {
+            filters,
+            receiver: plan.receiver,
+            gatherings,
+            marks: plan.marks,
+            stats: plan.stats,
+            lane: plan.lane,
+            out,
+            kept,
+            emitted,
+            scratch: Scratch::default(),
+            linger: plan.linger,
+            oldest: None,
+            groups: 0,
+            stop: plan.stop,
+            in_flight: plan.in_flight,
+        }
+    }
+
+    /// Runs until all who send to the chain have ended.
+    pub(crate) fn run(mut self) {
+        let mut was_idle = true;
+        loop {
+            match self.receive() {
+                Ok(ToStage::Batch(batch)) => {
+                    self.take(batch);
+                    if std::mem::take(&mut was_idle) && self.receiver.is_empty() {
+                        self.flush();
+                    }
+                    self.in_flight.fetch_sub(1, Ordering::AcqRel);
+                }
+                Ok(ToStage::Flush) => {
+                    self.tick(true);
+                    self.flush();
+                    self.in_flight.fetch_sub(1, Ordering::AcqRel);
+                }
+                Ok(ToStage::Reopen) => {}
+                Err(RecvTimeoutError::Timeout) => was_idle = true,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.stop.is_aborting() {
+                return;
+            }
+            self.tick(false);
+            if self.oldest.is_some_and(|oldest| oldest.elapsed() >= self.linger) {
+                self.flush();
+            }
+        }
+        self.flush();
+    }
+
+    fn receive(&self) -> Result<ToStage, RecvTimeoutError> {
+        let linger = self.oldest.map(|oldest| oldest + self.linger);
+        let ticks = self.filters.iter().filter_map(|filter| filter.next_tick);
+        match ticks.chain(linger).min() {
+            Some(deadline) => self.receiver.recv_deadline(deadline),
+            None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn flush(&mut self) {
+        self.gatherings.iter_mut().for_each(Gathering::flush);
+        self.oldest = None;
+    }
+
+    /// Runs a batch through all filters.
+    fn take(&mut self, batch: Batch) {
+        let taken = batch.len();
+        self.scratch.current.clear();
+        self.scratch.current.extend(batch.items().iter().map(|item| Item { marks: self.marks, ..*item }));
+        self.scratch.arenas.clear();
+        self.scratch.arenas.extend_from_slice(batch.arenas());
+        for index in 0..self.filters.len() {
+            self.run_filter(index, &batch);
+        }
+        self.pass(&batch, taken);
+    }
+
+    fn run_filter(&mut self, index: usize, batch: &Batch) {
+        let ChainStage { filters, scratch, out, emitted, stats, stop, .. } = self;
+        let filter = &mut filters[index];
+        if filter.plan.emit_to == EmitTo::Router {
+            filter.note_hops(&scratch.current);
+        }
+        let before = scratch.current.len();
+        let mut call = FilterCall { items: &scratch.current, batch, out, emitted, absorbed: 0, dead: 0 };
+        filter.process(&mut call, &mut scratch.failed, stop);
+        let (absorbed, dead) = (call.absorbed as usize, call.dead);
+        out.take(&mut scratch.next, &mut scratch.arenas);
+        std::mem::swap(&mut scratch.current, &mut scratch.next);
+        let destroyed = before.saturating_sub(scratch.current.len() + absorbed + dead);
+        stats.absorbed.add(absorbed);
+        stats.dead_lettered.add(dead);
+        stats.destroyed.add(destroyed);
+        self.take_emitted(index);
+    }
+
+    /// Sends what a filter emitted on its way: through the rest of the chain, or to the router.
+    fn take_emitted(&mut self, index: usize) {
+        if self.emitted.is_empty() {
+            return;
+        }
+        let scratch = &mut self.scratch;
+        match self.filters[index].plan.emit_to {
+            EmitTo::Chain => {
+                self.emitted.take(&mut scratch.emitted, &mut scratch.arenas);
+                self.stats.emitted.add(scratch.emitted.len());
+                scratch.current.append(&mut scratch.emitted);
+            }
+            EmitTo::Router => {
+                let mut arenas = Vec::new();
+                self.emitted.take(&mut scratch.emitted, &mut arenas);
+                let hops = self.filters[index].hops + 1;
+                self.lane.put(&scratch.emitted, &arenas, hops);
+            }
+        }
+    }
+
+    /// Gathers what came through all filters for the outputs that it is marked for.
+    fn pass(&mut self, batch: &Batch, taken: usize) {
+        let passed = self.scratch.current.len();
+        self.stats.passed.add(passed);
+        if passed > 0 && passed * SPARSE < taken {
+            self.copy_survivors();
+        }
+        self.groups += 1;
+        let Scratch { current, arenas, .. } = &self.scratch;
+        let group = Group { id: self.groups, arenas, tokens: batch.tokens() };
+        for &item in current {
+            // SAFETY: the arenas keep the record.
+            let bytes = unsafe { (*item.record).size } as usize;
+            let mut marks = item.marks;
+            while marks != 0 {
+                let bit = marks.trailing_zeros() as usize;
+                marks &= marks - 1;
+                if let Some(gathering) = self.gatherings.get_mut(bit) {
+                    gathering.push(item, bytes, group);
+                }
+            }
+        }
+        self.scratch.arenas.clear();
+        if self.oldest.is_none() && self.gatherings.iter().any(|gathering| !gathering.is_empty()) {
+            self.oldest = Some(Instant::now());
+        }
+    }
+
+    fn copy_survivors(&mut self) {
+        let Scratch { current, arenas, entries, .. } = &mut self.scratch;
+        // SAFETY: the writer is the host's own.
+        let mut writer = unsafe { MessageWriter::from_raw(self.kept.raw(), entries) };
+        for item in current.iter() {
+            // SAFETY: the arenas keep the record.
+            let message = unsafe { Message::from_record(item.record) };
+            if writer.copy(&message).is_err() {
+                // Only when memory is out: the originals serve as well.
+                break;
+            }
+        }
+        let marks: Vec<u64> = current.iter().map(|item| item.marks).collect();
+        let (mut copies, mut copied) = (Vec::new(), Vec::new());
+        self.kept.take(&mut copies, &mut copied);
+        if copies.len() == current.len() {
+            copies.iter_mut().zip(marks).for_each(|(item, marks)| item.marks = marks);
+            *current = copies;
+            *arenas = copied;
+        }
+    }
+
+    /// Lets tickers strike that are due; all of them at the end.
+    fn tick(&mut self, last: bool) {
+        let now = Instant::now();
+        for index in 0..self.filters.len() {
+            let filter = &mut self.filters[index];
+            let Some(due) = filter.next_tick else { continue };
+            if !last && now < due {
+                continue;
+            }
+            filter.schedule(now);
+            filter.tick(&mut self.emitted);
+            self.scratch.current.clear();
+            self.take_emitted(index);
+            self.filters[index].hops = 0;
+            self.run_emitted(index + 1);
+        }
+    }
+
+    /// Runs messages that a tick emitted through the filters behind.
+    fn run_emitted(&mut self, from: usize) {
+        if self.scratch.current.is_empty() {
+            return;
+        }
+        let nothing = Batch::default();
+        for index in from..self.filters.len() {
+            self.run_filter(index, &nothing);
+        }
+        self.pass(&nothing, 0);
+    }
+}
+
+/// One call to a filter, with what it counts.
+struct FilterCall<'c> {
+    items: &'c [Item],
+    batch: &'c Batch,
+    out: &'c mut RecordWriter,
+    emitted: &'c mut RecordWriter,
+    absorbed: u32,
+    dead: usize,
+}
+
+impl RunningFilter {
+    fn new(plan: FilterPlan) -> RunningFilter {
+        let mut filter = RunningFilter { plan, stopped: None, restarts: 0, next_tick: None, hops: 0 };
+        filter.schedule(Instant::now());
+        filter
+    }
+
+    fn schedule(&mut self, now: Instant) {
+        self.next_tick = self.plan.ticker.or(self.plan.instance.ticker()).map(|interval| now + interval);
+    }
+
+    fn note_hops(&mut self, items: &[Item]) {
+        // SAFETY: the batch's arenas keep the records.
+        let hops = items.iter().map(|item| unsafe { (*item.record).hops }).max();
+        self.hops = self.hops.max(hops.unwrap_or(0));
+    }
+
+    fn process(&mut self, call: &mut FilterCall<'_>, failed: &mut Vec<(u32, String)>, stop: &StopFlags) {
+        let len = call.items.len() as u32;
+        let mut batch = abi::Batch { items: call.items.as_ptr(), len, completed: 0, ticket: 0 };
+        let mut back_off = BackOff::new(&RetryConfig::default());
+        while batch.completed < len {
+            if let Some(reason) = self.stopped.clone() {
+                (batch.completed..len).for_each(|index| self.bury(call, index, &reason, 1));
+                return;
+            }
+            let (out, emitted) = (call.out.raw(), call.emitted.raw());
+            let result = self.plan.instance.process(&mut batch, out, emitted, &mut call.absorbed);
+            self.plan.instance.take_failed(failed);
+            for (index, reason) in failed.drain(..) {
+                self.bury(call, index, &reason, 1);
+            }
+            let Err(failure) = result else { return };
+            if failure.kind == FailureKind::Retry && !stop.is_aborting() {
+                stop.wait_unless_aborting(back_off.next(failure.after));
+                continue;
+            }
+            self.bury(call, batch.completed, &failure.reason, back_off.attempts() + 1);
+            batch.completed += 1;
+            self.recover(&failure);
+        }
+    }
+
+    fn tick(&mut self, emitted: &mut RecordWriter) {
+        if self.stopped.is_some() {
+            return;
+        }
+        if let Err(failure) = self.plan.instance.tick(emitted.raw()) {
+            log::warn!("filter `{}`: tick: {}", self.plan.name, failure.reason);
+            self.recover(&failure);
+        }
+    }
+
+    fn bury(&mut self, call: &mut FilterCall<'_>, index: u32, reason: &str, attempts: u32) {
+        let Some(item) = call.items.get(index as usize) else { return };
+        call.dead += 1;
+        // SAFETY: the batch's arenas keep the record.
+        let message = unsafe { Message::from_record(item.record) };
+        self.plan.dead_letters.bury(&message, reason, attempts, call.batch.tokens());
+    }
+
+    /// Makes the filter anew after a panic, or notes that it is stopped.
+    fn recover(&mut self, failure: &Failure) {
+        let (name, reason) = (&self.plan.name, &failure.reason);
+        match failure.kind {
+            FailureKind::Message | FailureKind::Retry => {}
+            FailureKind::Panic if self.plan.on_panic == OnPanic::Restart && self.restarts < RESTARTS_MAX => {
+                self.restarts += 1;
+                log::error!("filter `{name}`: {reason}; restarted ({} of {RESTARTS_MAX})", self.restarts);
+                let opened = self.plan.spec.open().and_then(|mut instance| instance.start().map(|()| instance));
+                match opened {
+                    Ok(instance) => self.plan.instance = instance,
+                    Err(failure) => self.stop(format!("failed to restart: {}", failure.reason)),
+                }
+            }
+            _ => self.stop(reason.clone()),
+        }
+    }
+
+    fn stop(&mut self, reason: String) {
+        log::error!("filter `{}`: {reason}; stopped: its chain's messages become dead letters", self.plan.name);
+        self.stopped = Some(format!("the filter is stopped: {reason}"));
+    }
+}

@@ -1,0 +1,416 @@
+//! The input stage: reads, splits, decodes and routes on one thread.
+
+use super::intake::{GROUP_FRAMES_MAX, Intake, Source};
+use super::retry::BackOff;
+use super::stream::{ReadRoom, StreamState};
+use crate::config::RetryConfig;
+use crate::instance::{Failure, FailureKind, Instance, InstanceSpec, Stopper};
+use crate::splitter::{FrameSink, SplitCounts, Splitter, SplitterConfig};
+use crate::stop::StopFlags;
+use heka_plugin_api::abi::{self, Frame, Slice, status};
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a read may wait when nothing is pending.
+const IDLE_WAIT: Duration = Duration::from_millis(250);
+/// How often acknowledgements are collected at least, while the input reads.
+const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
+/// How often an ended input looks whether everything it read is acknowledged.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(2);
+
+/// What an input stage is made from.
+pub(crate) struct InputPlan {
+    pub(crate) name: String,
+    pub(crate) spec: InstanceSpec,
+    pub(crate) splitter: SplitterConfig,
+    /// Whether the config names the splitter; otherwise each datagram is one frame.
+    pub(crate) splitter_named: bool,
+    pub(crate) ticker: Option<Duration>,
+    /// End at the first idle moment, with everything read.
+    pub(crate) once: bool,
+    pub(crate) stop: StopFlags,
+}
+
+/// Where other threads find how to stop a stage's instance, as long as there is one.
+pub(crate) type StopSlot = Arc<Mutex<Option<Stopper>>>;
+
+/// The input stage.
+pub(crate) struct InputStage {
+    plan: InputPlan,
+    instance: Instance,
+    started: bool,
+    reading: Box<Reading>,
+    stop_slot: StopSlot,
+    back_off: BackOff,
+    next_tick: Option<Instant>,
+}
+
+/// What the plugin reaches through its reader.
+struct Reading {
+    streams: Vec<Option<StreamState>>,
+    counted: Vec<SplitCounts>,
+    room: ReadRoom,
+    sink: FrameSink,
+    splitter: SplitterConfig,
+    whole_datagrams: bool,
+    intake: Intake,
+}
+
+impl InputStage {
+    pub(crate) fn new(plan: InputPlan, instance: Instance, started: bool, intake: Intake, stop_slot: StopSlot) -> InputStage {
+        let reading = Box::new(Reading {
+            streams: Vec::new(),
+            counted: Vec::new(),
+            room: ReadRoom::default(),
+            sink: FrameSink::new(GROUP_FRAMES_MAX),
+            splitter: plan.splitter.clone(),
+            whole_datagrams: !plan.splitter_named || plan.splitter.kind() == "none",
+            intake,
+        });
+        let next_tick = plan.ticker.or(instance.ticker()).map(|interval| Instant::now() + interval);
+        let back_off = BackOff::new(&RetryConfig::default());
+        InputStage { plan, instance, started, reading, stop_slot, back_off, next_tick }
+    }
+
+    /// Runs until the input ends or is asked to stop, and then until everything read is acknowledged.
+    pub(crate) fn run(mut self) {
+        self.read_all();
+        self.reading.intake.routes().flush();
+        self.settle();
+        *self.stop_slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn read_all(&mut self) {
+        let mut was_idle = true;
+        let mut collected = Instant::now();
+        while !self.plan.stop.is_stopping() && self.reading.intake.fatal().is_none() {
+            let pending = self.reading.intake.routes().flush_due();
+            match self.read(pending.unwrap_or(IDLE_WAIT)) {
+                Ok(status::OK) => {
+                    self.back_off.reset();
+                    if std::mem::take(&mut was_idle) {
+                        self.reading.intake.routes().flush();
+                    }
+                }
+                Ok(status::IDLE) => {
+                    was_idle = true;
+                    self.reading.intake.routes().flush();
+                    if self.plan.once {
+                        break;
+                    }
+                }
+                Ok(_) => break,
+                Err(failure) if self.recover(&failure) => was_idle = true,
+                Err(_) => break,
+            }
+            if was_idle || collected.elapsed() >= COLLECT_INTERVAL {
+                self.collect();
+                collected = Instant::now();
+            }
+            self.tick();
+        }
+        self.finish();
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<i32, Failure> {
+        if !self.started {
+            self.instance.start()?;
+            self.started = true;
+        }
+        let mut reader = reader(&mut self.reading);
+        let result = self.instance.read(&mut reader, wait);
+        self.reading.intake.route_ready();
+        result
+    }
+
+    /// Deals with a failed read; tells whether the input goes on.
+    fn recover(&mut self, failure: &Failure) -> bool {
+        let delay = self.back_off.next(failure.after);
+        let (name, reason) = (self.plan.name.clone(), &failure.reason);
+        match failure.kind {
+            FailureKind::Retry | FailureKind::Message => {
+                self.reading.intake.warn(|| format!("{reason}; next try in {delay:.1?}"));
+            }
+            FailureKind::Panic => {
+                log::error!("input `{name}`: {reason}; restarted in {delay:.1?}");
+                if let Err(failure) = self.restart() {
+                    log::error!("input `{name}`: failed to restart: {}; stopped", failure.reason);
+                    return false;
+                }
+            }
+            FailureKind::Fatal | FailureKind::Config => {
+                log::error!("input `{name}`: {reason}; stopped");
+                return false;
+            }
+        }
+        self.plan.stop.wait_unless_stopping(delay);
+        true
+    }
+
+    fn restart(&mut self) -> Result<(), Failure> {
+        let fresh = self.plan.spec.open()?;
+        *self.stop_slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh.stopper());
+        self.instance = fresh;
+        self.started = false;
+        self.reading.streams.iter_mut().for_each(|stream| *stream = None);
+        Ok(())
+    }
+
+    /// Lets the plugin close its streams, and hands on what it leaves when this was all there is to read.
+    fn finish(&mut self) {
+        if let Some(reason) = self.reading.intake.fatal() {
+            log::error!("input `{}`: decoder: {reason}; stopped", self.plan.name);
+        }
+        if self.plan.once && !self.plan.stop.is_stopping() {
+            for stream in 0..self.reading.streams.len() {
+                self.reading.close(stream, true);
+            }
+        }
+        // SAFETY: the instance is alive.
+        unsafe { self.instance.stopper().stop() };
+        if self.started {
+            // What the plugin answers no longer matters.
+            let _ = self.read(Duration::ZERO);
+        }
+    }
+
+    /// Waits until everything read is acknowledged, so that the plugin can keep its positions.
+    fn settle(&mut self) {
+        self.collect();
+        while !self.reading.intake.ledger().is_settled() && !self.plan.stop.is_aborting() {
+            self.plan.stop.wait_unless_aborting(SETTLE_INTERVAL);
+            self.collect();
+        }
+        if self.plan.stop.is_aborting() {
+            self.reading.intake.ledger().abandon().abandon();
+        }
+    }
+
+    fn collect(&mut self) {
+        let InputStage { instance, reading, .. } = self;
+        reading.intake.ledger().collect(|stream, position| instance.acknowledged(stream, position));
+        let streams = &reading.streams;
+        reading.intake.ledger().forget(|id| streams.iter().flatten().any(|stream| stream.id == id));
+    }
+
+    fn tick(&mut self) {
+        let Some(due) = self.next_tick else { return };
+        if Instant::now() < due {
+            return;
+        }
+        self.next_tick = self.plan.ticker.or(self.instance.ticker()).map(|interval| Instant::now() + interval);
+        if let Err(failure) = self.instance.tick(std::ptr::null_mut()) {
+            log::warn!("input `{}`: tick: {}", self.plan.name, failure.reason);
+        }
+    }
+}
+
+impl Reading {
+    fn open(&mut self, name: &[u8], id: u64, position: u64) -> u64 {
+        let id = if id == 0 { fastrand::u64(1..) } else { id };
+        let state = StreamState::new(id, name, position, self.splitter.splitter());
+        match self.streams.iter().position(Option::is_none) {
+            Some(free) => {
+                self.streams[free] = Some(state);
+                self.counted[free] = SplitCounts::default();
+                free as u64
+            }
+            None => {
+                self.streams.push(Some(state));
+                self.counted.push(SplitCounts::default());
+                self.streams.len() as u64 - 1
+            }
+        }
+    }
+
+    fn filled(&mut self, index: usize, len: usize) {
+        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        self.intake.stats().bytes.add(len);
+        let (buffer, filled) = stream.take_filled(&mut self.room, len);
+        let mut consumed = 0;
+        loop {
+            self.sink.clear();
+            let unsplit = &buffer[consumed..filled];
+            let more = stream.splitter.split(unsplit, &mut self.sink);
+            let base = stream.position;
+            stream.position += more as u64;
+            let source = Source { id: stream.id, name: &stream.name, end: stream.position };
+            self.intake.gather(&self.sink, unsplit, base, source);
+            self.intake.take_group(source);
+            consumed += more;
+            if !self.sink.is_full() {
+                break;
+            }
+        }
+        stream.give_back(&mut self.room, buffer, consumed, filled);
+        self.count(index);
+    }
+
+    fn datagrams(&mut self, index: usize, datagrams: &[Frame]) {
+        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        for datagram in datagrams {
+            self.intake.stats().bytes.add(datagram.bytes.len);
+            let base = stream.position;
+            stream.position += datagram.bytes.len as u64 + 1;
+            let source = Source { id: stream.id, name: &stream.name, end: stream.position };
+            if self.whole_datagrams {
+                self.intake.gather_whole(datagram.bytes, base);
+            } else {
+                // SAFETY: the plugin's datagrams are valid during the call.
+                let bytes = unsafe { datagram.bytes.bytes() };
+                split_whole(&mut stream.splitter, bytes, base, &mut self.sink, &mut self.intake, source);
+            }
+            if self.intake.gathered() >= GROUP_FRAMES_MAX {
+                self.intake.take_group(source);
+            }
+        }
+        let source = Source { id: stream.id, name: &stream.name, end: stream.position };
+        self.intake.take_group(source);
+        self.count(index);
+    }
+
+    fn close(&mut self, index: usize, flush: bool) {
+        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        if flush {
+            let rest = stream.take_rest();
+            let base = stream.position;
+            stream.position += rest.len() as u64;
+            let source = Source { id: stream.id, name: &stream.name, end: stream.position };
+            finish(&mut stream.splitter, &rest, base, &mut self.sink, &mut self.intake, source);
+            self.intake.take_group(source);
+        }
+        self.count(index);
+        self.streams[index] = None;
+    }
+
+    /// Adds what the splitter counted since the last time to the stage's statistics.
+    fn count(&mut self, index: usize) {
+        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        let counts = stream.splitter.counts();
+        let before = std::mem::replace(&mut self.counted[index], counts);
+        if counts != before {
+            let stats = self.intake.stats();
+            stats.rejected.add((counts.rejected - before.rejected) as usize);
+            stats.truncated.add((counts.truncated - before.truncated) as usize);
+            stats.broken_bytes.add((counts.broken_bytes - before.broken_bytes) as usize);
+        }
+        if let Some(problem) = stream.splitter.take_problem() {
+            let name = String::from_utf8_lossy(&stream.name).into_owned();
+            self.intake.warn(|| format!("stream `{name}`: {problem}"));
+        }
+    }
+}
+
+/// Splits bytes that are whole in themselves, and hands on groups that are full.
+fn split_whole(
+    splitter: &mut Splitter,
+    bytes: &[u8],
+    base: u64,
+    sink: &mut FrameSink,
+    intake: &mut Intake,
+    source: Source<'_>,
+) {
+    let mut consumed = 0;
+    loop {
+        sink.clear();
+        let more = splitter.split(&bytes[consumed..], sink);
+        intake.gather(sink, &bytes[consumed..], base + consumed as u64, source);
+        consumed += more;
+        if !sink.is_full() {
+            break;
+        }
+        intake.take_group(source);
+    }
+    finish(splitter, &bytes[consumed..], base + consumed as u64, sink, intake, source);
+}
+
+/// Hands on what is left at the end.
+fn finish(
+    splitter: &mut Splitter,
+    rest: &[u8],
+    base: u64,
+    sink: &mut FrameSink,
+    intake: &mut Intake,
+    source: Source<'_>,
+) {
+    let mut consumed = 0;
+    loop {
+        sink.clear();
+        let more = splitter.finish(&rest[consumed..], sink);
+        intake.gather(sink, &rest[consumed..], base + consumed as u64, source);
+        consumed += more;
+        if consumed >= rest.len() || more == 0 {
+            break;
+        }
+        intake.take_group(source);
+    }
+}
+
+fn reader(reading: &mut Reading) -> abi::Reader {
+    let writer: *mut abi::Writer = reading.intake.writer().raw();
+    abi::Reader {
+        context: (&raw mut *reading).cast(),
+        writer,
+        open_stream,
+        rename_stream,
+        stream_buffer,
+        stream_filled,
+        datagrams,
+        stream_position,
+        close_stream,
+    }
+}
+
+unsafe fn reading<'a>(context: *mut c_void) -> &'a mut Reading {
+    // SAFETY: the context is the `Reading` of the stage that is calling the plugin's `read` on this thread.
+    unsafe { &mut *context.cast::<Reading>() }
+}
+
+unsafe extern "C" fn open_stream(context: *mut c_void, name: Slice, id: u64, position: u64) -> u64 {
+    // SAFETY: as said at `reading`; the plugin's slice is valid during the call.
+    unsafe { reading(context).open(name.bytes(), id, position) }
+}
+
+unsafe extern "C" fn rename_stream(context: *mut c_void, stream: u64, name: Slice) {
+    // SAFETY: as above.
+    let (reading, name) = unsafe { (reading(context), name.bytes()) };
+    if let Some(Some(stream)) = reading.streams.get_mut(stream as usize) {
+        stream.name = name.to_vec();
+    }
+}
+
+unsafe extern "C" fn stream_buffer(context: *mut c_void, stream: u64, min: usize, len: *mut usize) -> *mut u8 {
+    // SAFETY: as above.
+    let reading = unsafe { reading(context) };
+    let Some(Some(stream)) = reading.streams.get_mut(stream as usize) else { return std::ptr::null_mut() };
+    let room = stream.room(&mut reading.room, min);
+    // SAFETY: the plugin's place for the length.
+    unsafe { *len = room.len() };
+    room.as_mut_ptr()
+}
+
+unsafe extern "C" fn stream_filled(context: *mut c_void, stream: u64, len: usize) -> i32 {
+    // SAFETY: as above.
+    unsafe { reading(context) }.filled(stream as usize, len);
+    status::OK
+}
+
+unsafe extern "C" fn datagrams(context: *mut c_void, stream: u64, frames: *const Frame, len: usize) -> i32 {
+    // SAFETY: as above; the plugin's frames are valid during the call.
+    let (reading, frames) = unsafe { (reading(context), std::slice::from_raw_parts(frames, len)) };
+    reading.datagrams(stream as usize, frames);
+    status::OK
+}
+
+unsafe extern "C" fn stream_position(context: *mut c_void, stream: u64) -> u64 {
+    // SAFETY: as above.
+    let stream = unsafe { reading(context) }.streams.get(stream as usize);
+    stream.and_then(Option::as_ref).map_or(0, |stream| stream.position)
+}
+
+unsafe extern "C" fn close_stream(context: *mut c_void, stream: u64, flush: u32) -> i32 {
+    // SAFETY: as above.
+    unsafe { reading(context) }.close(stream as usize, flush != 0);
+    status::OK
+}

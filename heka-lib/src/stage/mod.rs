@@ -1,0 +1,9 @@
+//! The stages: threads with a loop each. Their channels end them: a stage is over when all who could send to it are.
+
+pub(crate) mod chain;
+pub(crate) mod injection;
+pub(crate) mod input;
+pub(crate) mod intake;
+pub(crate) mod output;
+mod retry;
+mod stream;
