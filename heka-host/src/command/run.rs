@@ -1,0 +1,121 @@
+//! `heka-host run`: the daemon.
+
+use super::config;
+use crate::plugin_dirs::PluginDirs;
+use crate::status;
+use heka_lib::config::{Config, Faults};
+use heka_lib::{Router, RouterOptions, RouterStats};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often the main thread looks at its signals.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Run a router from a config until it is told to stop.
+///
+/// SIGINT or SIGTERM: read no more, deliver what is under way, print the counts, end; a second one ends at once.
+/// SIGHUP: outputs open their files anew. SIGUSR1: print the counts.
+/// The status is 0 when everything read was delivered, 1 when something was left, and 78 when the config is wrong.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  heka-host run heka.toml --once")]
+pub(crate) struct Arguments {
+    /// A TOML or JSON file, or a directory of them
+    config: PathBuf,
+    /// Read what is there, to the end, deliver it, and end
+    #[arg(long)]
+    once: bool,
+    #[command(flatten)]
+    plugins: PluginDirs,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    config::set_up_logging();
+    let signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("heka-host: failed to catch signals: {error}");
+            return status::FAILED;
+        }
+    };
+    match start(arguments) {
+        Ok((config, router)) => {
+            report_start(&config);
+            end(&serve(router, &signals))
+        }
+        Err(faults) => {
+            config::print(&faults);
+            status::bad_config()
+        }
+    }
+}
+
+fn start(arguments: &Arguments) -> Result<(Config, Router), Faults> {
+    let config = config::read(&arguments.config)?;
+    let registry = arguments.plugins.registry(&config.host);
+    let mut options = RouterOptions::default();
+    options.once = arguments.once;
+    let router = Router::start(&config, &registry, &options)?;
+    Ok((config, router))
+}
+
+fn report_start(config: &Config) {
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    let (inputs, chains, outputs) = (config.inputs.len(), config.chains.len(), config.outputs.len());
+    log::info!("running: {inputs} inputs, {chains} chains, {outputs} outputs");
+}
+
+fn serve(mut router: Router, signals: &Signals) -> RouterStats {
+    while !signals.stop.load(Ordering::Acquire) && !router.wait(SIGNAL_INTERVAL) {
+        if signals.reopen.swap(false, Ordering::AcqRel) {
+            log::info!("reopening files");
+            router.reopen();
+        }
+        if signals.report.swap(false, Ordering::AcqRel) {
+            eprint!("{}", router.stats());
+        }
+    }
+    if signals.stop.load(Ordering::Acquire) {
+        log::info!("stopping; once more to end at once");
+    }
+    router.stop()
+}
+
+fn end(stats: &RouterStats) -> ExitCode {
+    eprint!("{stats}");
+    match stats.left() {
+        0 => status::DONE,
+        left => {
+            eprintln!("heka-host: {left} messages were not delivered");
+            status::FAILED
+        }
+    }
+}
+
+/// What the process was signalled.
+struct Signals {
+    stop: Arc<AtomicBool>,
+    reopen: Arc<AtomicBool>,
+    report: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Signals> {
+        let new = || Arc::new(AtomicBool::new(false));
+        let signals = Signals { stop: new(), reopen: new(), report: new() };
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the second signal finds the flag set by the first.
+            flag::register_conditional_shutdown(signal, 128 + signal, signals.stop.clone())?;
+            flag::register(signal, signals.stop.clone())?;
+        }
+        flag::register(SIGHUP, signals.reopen.clone())?;
+        flag::register(SIGUSR1, signals.report.clone())?;
+        Ok(signals)
+    }
+}
