@@ -485,9 +485,9 @@ impl Layout {
     pub fn check(self, plugin: Layout) -> Result<(), String> {
         let host_first = check_layout_compatibility(self.0, plugin.0).into_result();
         let plugin_first = check_layout_compatibility(plugin.0, self.0).into_result();
-        match host_first.or(plugin_first) {
-            Ok(()) => Ok(()),
-            Err(instability) => Err(first_difference(&instability.to_string())),
+        match (host_first, plugin_first) {
+            (Ok(()), _) | (_, Ok(())) => Ok(()),
+            (Err(instability), Err(_)) => Err(first_difference(&instability.to_string())),
         }
     }
 }

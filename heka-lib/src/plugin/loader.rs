@@ -10,8 +10,9 @@ use heka_plugin_api::abi::{Entry, LayoutFunction, Plugin};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use super::file::{self, CheckedCopy};
+use super::kind::Kind;
 use super::memory_file::MemoryFile;
-use super::metadata::{Kind, Language, Metadata, PluginMetadata};
+use super::metadata::{Language, Metadata, PluginMetadata};
 use super::problem::{PluginProblem, file_name};
 use super::{layout, metadata, table};
 

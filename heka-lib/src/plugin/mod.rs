@@ -8,6 +8,7 @@
 
 mod elf;
 mod file;
+mod kind;
 mod layout;
 mod loader;
 mod memory_file;
@@ -21,8 +22,9 @@ mod table;
 mod tests;
 mod unknown;
 
+pub use kind::Kind;
 pub use loader::{LoadedCrate, LoadedFile, load};
-pub use metadata::{Kind, Language, Metadata, OptionMetadata, PluginMetadata};
+pub use metadata::{Language, Metadata, OptionMetadata, PluginMetadata};
 pub use options::check_options;
 pub use permission::uid_of_user;
 pub use problem::PluginProblem;

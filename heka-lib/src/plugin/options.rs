@@ -203,10 +203,7 @@ mod tests {
         let known = "known: paths, string, integer, number, bool, size, duration, array, table, any, mode, later, \
                      decoder, plugin";
         check("xyzzy_q = 1", &[&format!("x.toml:2:1: input `web`: unknown key `xyzzy_q`; {known}")]);
-        let missing = "x.toml:1:1: input `web`: `paths` is missing; expected an array";
-        check_all(
-            "path = 1",
-            &[missing, "x.toml:1:1: input `web`: unknown key `path`; did you mean `paths`"],
-        );
+        let unknown = "x.toml:1:1: input `web`: unknown key `path`; did you mean `paths`";
+        check_all("path = 1", &[unknown, "x.toml:1:1: input `web`: `paths` is missing; expected an array"]);
     }
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use heka_plugin_api::abi::{self, Entry};
 
+use super::kind::Kind;
 use super::loader::{self, LoadedFile};
-use super::metadata::{Kind, Metadata, PluginMetadata};
+use super::metadata::{Metadata, PluginMetadata};
 use super::problem::{PluginProblem, io_reason};
 use super::{file, unknown};
 

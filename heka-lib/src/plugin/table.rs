@@ -4,7 +4,8 @@ use std::ffi::c_void;
 
 use heka_plugin_api::abi::{API_VERSION, ENTRY_MAGIC, Entry, Plugin};
 
-use super::metadata::{Kind, Metadata, PLUGINS_MAX, PluginMetadata};
+use super::kind::Kind;
+use super::metadata::{Metadata, PLUGINS_MAX, PluginMetadata};
 
 /// Checks the first words of an entry: what they are is the same in every version.
 ///

@@ -2,7 +2,7 @@
 
 use crate::config::nearest;
 
-use super::metadata::Kind;
+use super::kind::Kind;
 use super::problem::file_name;
 use super::registry::PluginFile;
 

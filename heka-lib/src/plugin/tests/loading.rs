@@ -95,24 +95,3 @@ fn plugin_files_that_are_built_wrong_are_refused() {
     assert!(other_layout.starts_with(start), "{other_layout}");
     assert!(other_layout.ends_with("; rebuild it with the heka-plugin-api of this host"), "{other_layout}");
 }
-#[test]
-fn zz_measure() {
-    println!("{}", load(&built("heka-other-layout"), &[]).unwrap_err());
-    let p = built("heka-null");
-    let d = p.parent().unwrap();
-    let t = std::time::Instant::now();
-    for _ in 0..100 { let _ = crate::plugin::file::inspect(&p, &[]).unwrap(); }
-    println!("inspect {:?}", t.elapsed() / 100);
-    let t = std::time::Instant::now();
-    let _ = load(&p, &[]).unwrap();
-    println!("load {:?}", t.elapsed());
-    let t = std::time::Instant::now();
-    let _ = load(&p, &[]).unwrap();
-    println!("load again {:?}", t.elapsed());
-    for f in ["panics","fatal"] { let b = built(&format!("heka-{f}")); load(&b,&[]).unwrap(); }
-    let mut r = crate::plugin::Registry::new(); r.add_directory(d);
-    for f in r.files() { println!("{:?} {:?}", f.path, f.plugins().map(|p|p.name.clone()).collect::<Vec<_>>()); if let Err(e)=&f.contents {println!("{e}");} }
-    println!("{:?}", r.problems());
-    println!("{:?}", r.find(Kind::Filter, "other_api"));
-    println!("{:?}", r.find(Kind::Filter, "no_symbol"));
-}

@@ -1,0 +1,14 @@
+//! Reads and writes files: input `file` follows them through rotations, output `file` appends to them.
+
+mod input;
+mod output;
+mod reason;
+
+use heka_plugin_api::export_plugin;
+use input::FileInput;
+use output::FileOutput;
+
+export_plugin! {
+    input "file" => FileInput,
+    output "file" => FileOutput,
+}

@@ -1,0 +1,14 @@
+//! MessagePack, one map for each message: decoder and encoder `msgpack`.
+
+mod decoder;
+mod encoder;
+mod extent;
+
+use decoder::MsgpackDecoder;
+use encoder::MsgpackEncoder;
+use heka_plugin_api::export_plugin;
+
+export_plugin! {
+    decoder "msgpack" => MsgpackDecoder,
+    encoder "msgpack" => MsgpackEncoder,
+}

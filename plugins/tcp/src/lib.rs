@@ -1,0 +1,22 @@
+//! Byte streams over TCP and unix sockets: input `tcp`, output `tcp`.
+
+mod address;
+mod cause;
+mod connections;
+mod input;
+mod listener;
+mod notice;
+mod output;
+mod peer;
+mod poller;
+mod server;
+mod wake;
+
+use heka_plugin_api::export_plugin;
+use input::TcpInput;
+use output::TcpOutput;
+
+export_plugin! {
+    input "tcp" => TcpInput,
+    output "tcp" => TcpOutput,
+}

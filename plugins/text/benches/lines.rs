@@ -1,0 +1,120 @@
+//! Time per line of each decoder and per message of each encoder, called as a host calls them: 256 at a time,
+//! into memory that is used again.
+
+mod host;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use heka_plugin_api::OwnedMessage;
+use host::{BATCH, BenchHost};
+
+fn main() {
+    divan::main();
+}
+
+/// A line of 180 bytes; the number makes the seconds move.
+fn combined(number: usize) -> String {
+    format!(
+        r#"203.0.113.{} - - [10/Oct/2000:13:{:02}:{:02} -0700] "GET /assets/img/{number:05}.png?v=1 HTTP/1.1" {} {} "https://www.example.com/start" "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0""#,
+        number % 250,
+        number / 600 % 60,
+        number / 10 % 60,
+        if number.is_multiple_of(20) { 503 } else { 200 },
+        100 + number * 7,
+    )
+}
+
+const COMBINED_REGEX: &str = r#"
+    pattern = '^(?<remote_addr>\S+) \S+ (?<remote_user>\S+) \[(?<timestamp>[^\]]+)\] "(?<request>(?<method>[A-Z]+) (?<path>\S+) (?<protocol>[^"]+))" (?<status>\d+) (?<body_bytes_sent>\d+|-) "(?<http_referer>[^"]*)" "(?<http_user_agent>[^"]*)"$'
+    timestamp_format = '%d/%b/%Y:%H:%M:%S %z'
+    types = { status = 'integer', body_bytes_sent = 'integer' }
+    keep_payload = false
+"#;
+
+const NGINX: &str = r#"
+    format = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
+"#;
+
+fn decode(bencher: Bencher<'_, '_>, plugin: &str, options: &str, line: impl Fn(usize) -> String) {
+    let lines: Vec<String> = (0..BATCH).map(line).collect();
+    let host = BenchHost::open(plugin, options);
+    let mut decoding = host.decoding(&lines);
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| decoding.run());
+}
+
+fn encode(bencher: Bencher<'_, '_>, plugin: &str, options: &str) {
+    let message = |number: usize| {
+        OwnedMessage::build(|message| {
+            message.timestamp(number as i64 * 10_000_000).payload(combined(number)).hostname("web1");
+            message.field("status", 200i64);
+        })
+        .unwrap()
+    };
+    let messages: Vec<OwnedMessage> = (0..BATCH).map(message).collect();
+    let host = BenchHost::open(plugin, options);
+    let mut encoding = host.encoding(&messages);
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| encoding.run());
+}
+
+#[divan::bench]
+fn access_log_combined(bencher: Bencher<'_, '_>) {
+    decode(bencher, "access_log", "keep_payload = false", combined);
+}
+
+#[divan::bench]
+fn access_log_combined_with_payload(bencher: Bencher<'_, '_>) {
+    decode(bencher, "access_log", "", combined);
+}
+
+#[divan::bench]
+fn access_log_nginx_format(bencher: Bencher<'_, '_>) {
+    decode(bencher, "access_log", NGINX, combined);
+}
+
+#[divan::bench]
+fn regex_combined(bencher: Bencher<'_, '_>) {
+    decode(bencher, "regex", COMBINED_REGEX, combined);
+}
+
+#[divan::bench]
+fn syslog_rfc3164(bencher: Bencher<'_, '_>) {
+    decode(bencher, "syslog", "", |number| {
+        format!(
+            "<34>Oct 11 22:14:{:02} web1.example.com sshd[{number}]: Accepted publickey for deploy from 203.0.113.9 port 50022 ssh2",
+            number % 60
+        )
+    });
+}
+
+#[divan::bench]
+fn syslog_rfc5424(bencher: Bencher<'_, '_>) {
+    decode(bencher, "syslog", "", |number| {
+        format!(
+            "<165>1 2003-10-11T22:14:15.{number:03}Z web1.example.com app {number} ID47 [x@32473 iut=\"3\" source=\"App\"] Accepted a request of a client"
+        )
+    });
+}
+
+#[divan::bench]
+fn logfmt(bencher: Bencher<'_, '_>) {
+    decode(bencher, "logfmt", "", |number| {
+        format!(
+            "ts=2024-02-29T12:00:00.{number:03}Z level=info msg=\"request done\" method=GET path=/a/b status=200 took=0.{number} cached=true id={number}"
+        )
+    });
+}
+
+#[divan::bench]
+fn payload(bencher: Bencher<'_, '_>) {
+    encode(bencher, "payload", "");
+}
+
+#[divan::bench]
+fn payload_with_timestamp(bencher: Bencher<'_, '_>) {
+    encode(bencher, "payload", "prefix_timestamp = true");
+}
+
+#[divan::bench]
+fn template(bencher: Bencher<'_, '_>) {
+    encode(bencher, "template", "template = '{timestamp} {hostname} {Fields[status]} {payload}'");
+}

@@ -1,0 +1,70 @@
+//! Reads and writes lines of text: decoders `access_log`, `logfmt`, `regex` and `syslog`, encoders `payload` and
+//! `template`.
+
+mod access_log;
+mod logfmt;
+mod number;
+mod payload;
+mod quote;
+mod regex;
+mod severity;
+mod syslog;
+mod template;
+mod timestamp;
+
+use access_log::AccessLogDecoder;
+use heka_plugin_api::export_plugin;
+use logfmt::LogfmtDecoder;
+use payload::PayloadEncoder;
+use regex::RegexDecoder;
+use syslog::SyslogDecoder;
+use template::TemplateEncoder;
+
+export_plugin! {
+    decoder "access_log" => AccessLogDecoder,
+    decoder "logfmt" => LogfmtDecoder,
+    decoder "regex" => RegexDecoder,
+    decoder "syslog" => SyslogDecoder,
+    encoder "payload" => PayloadEncoder,
+    encoder "template" => TemplateEncoder,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heka_plugin_api::testing::{DecoderTest, EncoderTest};
+
+    #[test]
+    fn the_plugins_of_the_sample_open() {
+        let sample: toml::Table = include_str!("../sample.toml").parse().unwrap();
+        let mut opened = 0;
+        for kind in ["decoders", "encoders"] {
+            for (name, section) in sample[kind].as_table().unwrap() {
+                let mut options = section.as_table().unwrap().clone();
+                let plugin = options.remove("plugin").unwrap();
+                let options = options.to_string();
+                let result = match plugin.as_str().unwrap() {
+                    "access_log" => DecoderTest::<AccessLogDecoder>::open(&options).map(drop),
+                    "regex" => DecoderTest::<RegexDecoder>::open(&options).map(drop),
+                    "payload" => EncoderTest::<PayloadEncoder>::open(&options).map(drop),
+                    _ => EncoderTest::<TemplateEncoder>::open(&options).map(drop),
+                };
+                assert_eq!(result, Ok(()), "{name}");
+                opened += 1;
+            }
+        }
+        assert_eq!(opened, 4);
+    }
+
+    #[test]
+    fn the_line_of_the_sample_is_read() {
+        let sample: toml::Table = include_str!("../sample.toml").parse().unwrap();
+        let mut options = sample["decoders"]["app"].as_table().unwrap().clone();
+        options.remove("plugin");
+        let mut decoder = DecoderTest::<RegexDecoder>::open(&options.to_string()).unwrap();
+        let messages = decoder.decode(b"2024-02-29 12:00:00,250 ERROR [core] it broke").unwrap();
+        let message = messages[0].view();
+        assert_eq!((message.timestamp(), message.severity()), (1_709_204_400_250_000_000, 3));
+        assert_eq!((message.logger(), message.payload()), (&b"core"[..], &b"it broke"[..]));
+    }
+}

@@ -1,0 +1,2 @@
+//! Counts heap allocations.
+fn main() {}

@@ -1,0 +1,88 @@
+//! The figures, in the order in which they are printed.
+
+use crate::data::{self, LINES, RARE};
+use crate::host::{Bench, show};
+use crate::{idle, in_process, network};
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+/// Measures one figure, or several that belong together, and prints them.
+type Measure = fn(&Bench) -> Result<(), String>;
+
+pub(crate) const ALL: &[(&str, Measure)] = &[
+    ("pipeline", in_process::pipeline),
+    ("matchers", in_process::matchers),
+    ("file", file),
+    ("keep", keep),
+    ("parse", parse),
+    ("tcp", network::tcp),
+    ("idle", idle::idle),
+    ("latency", network::latency),
+];
+
+fn file_pipeline(input: &str, more_input: &str, chain: &str, encoder: &str, more: &str) -> String {
+    format!(
+        "[inputs.logs]\nplugin = \"file\"\npaths = [\"{input}\"]\nfrom = \"beginning\"\n{more_input}\n\
+         [chains.default]\noutputs = [\"all\"]\n{chain}\n\
+         [outputs.all]\nplugin = \"file\"\npath = \"out/all.log\"\nencoder = \"{encoder}\"\n{more}\n"
+    )
+}
+
+fn file(bench: &Bench) -> Result<(), String> {
+    let (input, lines) = (data::plain(bench)?, bench.scaled(LINES) as f64);
+    let config = file_pipeline("plain.log", "", "", "payload", "");
+    let mut peak = 0.0_f64;
+    let heka = || {
+        let (seconds, resident) = bench.run_once("file", &config)?;
+        peak = peak.max(resident);
+        Ok(lines / seconds / 1e6)
+    };
+    let cat = || {
+        let out = bench.work.join("cat.log");
+        let _ = fs::remove_file(&out);
+        let started = Instant::now();
+        let target = fs::File::create(&out).map_err(|error| error.to_string())?;
+        let status = Command::new("cat").arg(&input).stdout(target).status().map_err(|error| error.to_string())?;
+        let seconds = started.elapsed().as_secs_f64();
+        let _ = fs::remove_file(&out);
+        if status.success() { Ok(lines / seconds / 1e6) } else { Err("cat failed".to_owned()) }
+    };
+    let (heka, cat, ratio) = bench.medians(heka, cat)?;
+    show("file -> file", heka, "M/s", "5");
+    show("  cat of the same file", cat, "M/s", "");
+    show("  file -> file against cat", ratio, "x", "0.5");
+    show("  peak resident memory", peak, "MiB", "under 60");
+    Ok(())
+}
+
+fn keep(bench: &Bench) -> Result<(), String> {
+    data::plain(bench)?;
+    let lines = bench.scaled(LINES) as f64;
+    let filter = format!("[filters.rare]\nplugin = \"grep\"\ncontains = \"{RARE}\"");
+    let config = file_pipeline("plain.log", "", "filters = [\"rare\"]", "payload", &filter);
+    let rate = bench.median(|| bench.run_once("keep", &config).map(|(seconds, _)| lines / seconds / 1e6))?;
+    show("file -> keep 1 line in 20 by its text -> file", rate, "M/s", "6");
+    Ok(())
+}
+
+/// The regular expression of the combined format.
+const COMBINED: &str = r#"^(?P<remote_addr>\S+) \S+ (?P<remote_user>\S+) \[(?P<time_local>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+) (?P<protocol>[^"]+)" (?P<status>\d+) (?P<body_bytes_sent>\d+) "(?P<http_referer>[^"]*)" "(?P<http_user_agent>[^"]*)"$"#;
+
+fn parse(bench: &Bench) -> Result<(), String> {
+    data::access(bench)?;
+    let lines = bench.scaled(LINES) as f64;
+    let decoder = "[decoders.parsed]\nplugin = \"access_log\"\nformat = \"combined\"\nkeep_payload = false\n";
+    let config = file_pipeline("access.log", "decoder = \"parsed\"", "", "json", decoder);
+    let rate = bench.median(|| bench.run_once("parse", &config).map(|(seconds, _)| lines / seconds / 1e6))?;
+    show("file -> access_log -> json -> file", rate, "M/s", "2");
+    let decoder = format!(
+        "[decoders.parsed]\nplugin = \"regex\"\npattern = '{COMBINED}'\nkeep_payload = false\n\
+         timestamp_group = \"time_local\"\ntimestamp_format = \"%d/%b/%Y:%H:%M:%S %z\"\n\
+         types = {{ status = \"integer\", body_bytes_sent = \"integer\" }}\n"
+    );
+    let config = file_pipeline("access.log", "decoder = \"parsed\"", "", "json", &decoder);
+    let rate = bench.median(|| bench.run_once("regex", &config).map(|(seconds, _)| lines / seconds / 1e6))?;
+    show("file -> regex, the same fields -> json -> file", rate, "M/s", "0.6");
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Log files to measure with.
+
+use crate::host::Bench;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+/// Lines of the large files, before scaling.
+pub(crate) const LINES: u64 = 3_000_000;
+/// One line in so many has this text.
+pub(crate) const RARE: &str = "ERROR";
+
+const PATHS: [&str; 5] = ["/", "/index.html", "/static/app.css", "/api/v1/items?page=2", "/images/logo.png"];
+const AGENTS: [&str; 3] = [
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:130.0)",
+    "curl/8.5.0 (x86_64-pc-linux-gnu) libcurl/8.5.0 ok",
+];
+
+/// Makes a file of plain lines of 180 bytes, one in 20 of which has [`RARE`]; returns its path.
+pub(crate) fn plain(bench: &Bench) -> Result<PathBuf, String> {
+    write(bench, "plain.log", |number, line| {
+        let level = if number.is_multiple_of(20) { RARE } else { "INFO" };
+        let _ = write!(line, "2026-11-22T10:00:00.{:06}Z {level} worker-{} request {number} ", number % 1_000_000, number % 8);
+        while line.len() < 179 {
+            line.push("abcdefghijklmnopqrstuvwxyz".as_bytes()[line.len() % 26] as char);
+        }
+    })
+}
+
+/// Makes an access log in the combined format, about 180 bytes a line; returns its path.
+pub(crate) fn access(bench: &Bench) -> Result<PathBuf, String> {
+    write(bench, "access.log", |number, line| {
+        let n = number as usize;
+        let status = if number.is_multiple_of(50) { 503 } else { 200 };
+        let (path, agent) = (PATHS[n % 5], AGENTS[n % 3]);
+        let _ = write!(
+            line,
+            "192.0.2.{} - - [22/Nov/2026:10:{:02}:{:02} +0000] \"GET {path} HTTP/1.1\" {status} {} \"https://www.example.com/start\" \"{agent}\"",
+            n % 250,
+            n / 60_000 % 60,
+            n / 1000 % 60,
+            n % 50_000,
+        );
+    })
+}
+
+fn write(bench: &Bench, name: &str, fill: impl Fn(u64, &mut String)) -> Result<PathBuf, String> {
+    let path = bench.work.join(name);
+    if fs::metadata(&path).is_ok() {
+        return Ok(path);
+    }
+    let file = File::create(&path).map_err(|error| format!("failed to create `{}`: {error}", path.display()))?;
+    let (mut out, mut line) = (BufWriter::with_capacity(1 << 20, file), String::new());
+    for number in 0..bench.scaled(LINES) {
+        line.clear();
+        fill(number, &mut line);
+        line.push('\n');
+        out.write_all(line.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    out.flush().map_err(|error| error.to_string())?;
+    Ok(path)
+}

@@ -1,0 +1,11 @@
+//! What the whole-system tests share: directories, a running daemon, waiting for a state.
+
+mod directory;
+mod host;
+mod router;
+mod wait;
+
+pub use directory::{Directory, plugin_dir, repository};
+pub use host::{Ended, Host};
+pub use router::{Started, start};
+pub use wait::{wait_for, wait_until};

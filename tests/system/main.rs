@@ -1,0 +1,3 @@
+//! Whole-system tests: one file for each behaviour.
+
+mod routing;
