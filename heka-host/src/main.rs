@@ -21,6 +21,9 @@ enum Command {
     Run(command::run::Arguments),
     Check(command::check::Arguments),
     Plugins(command::plugins::Arguments),
+    Cat(command::cat::Arguments),
+    Inject(command::inject::Arguments),
+    Flood(command::flood::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -29,5 +32,8 @@ fn main() -> ExitCode {
         Command::Run(arguments) => command::run::run(&arguments),
         Command::Check(arguments) => command::check::run(&arguments),
         Command::Plugins(arguments) => command::plugins::run(&arguments),
+        Command::Cat(arguments) => command::cat::run(&arguments),
+        Command::Inject(arguments) => command::inject::run(&arguments),
+        Command::Flood(arguments) => command::flood::run(&arguments),
     }
 }

@@ -17,10 +17,6 @@ impl Count {
         }
     }
 
-    pub(crate) fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
     pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

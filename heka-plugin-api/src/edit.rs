@@ -158,19 +158,22 @@ impl<'a> MessageMut<'a> {
     /// Removes the first field with this name; tells whether there was one.
     pub fn remove_field(&mut self, name: impl AsRef<[u8]>) -> bool {
         let Some(index) = self.position(name.as_ref()) else { return false };
-        self.own(0);
+        if !self.own(0) {
+            return false;
+        }
         let Some(entries) = self.entries_mut() else { return false };
         entries.copy_within(index + 1.., index);
         self.change(|record| record.field_count -= 1);
         true
     }
 
-    /// Renames the first field with the name `from`; tells whether there was one.
+    /// Renames the first field with the name `from`; tells whether there was one. It does nothing when the message
+    /// is too large for a copy.
     pub fn rename_field(&mut self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> bool {
         let Some(index) = self.position(from.as_ref()) else { return false };
         let name = self.append(to.as_ref());
         self.change_entry(index, |entry| entry.name = name);
-        true
+        !self.too_large
     }
 
     /// Marks the message for an output.

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub enum Read {
     /// Something was read; there may be more at once.
     Some,
-    /// Nothing came within the time. With [`Input::is_at_end`] this is where a run with `--once` ends.
+    /// Nothing came within the time, and nothing is left to read. A run with `--once` ends the input here.
     Idle,
     /// The input has reached its end for good, such as a pipe that was closed.
     End,

@@ -87,6 +87,11 @@ impl<'a> Delivery<'a> {
         (self.raw.batch.len - self.raw.batch.completed) as usize
     }
 
+    /// Tells whether the config names an encoder.
+    pub fn is_encoded(&self) -> bool {
+        !self.raw.ends.is_null()
+    }
+
     /// Returns the messages that are left, each with its encoded bytes (empty without an encoder).
     pub fn messages(&self) -> impl ExactSizeIterator<Item = (Message<'a>, &'a [u8])> + use<'a> {
         let (ends, bytes) = (self.raw.ends, self.all_bytes());

@@ -70,6 +70,11 @@ impl Host {
         Host::spawn(directory, &["run", "heka.toml", "--once"]).wait()
     }
 
+    /// Runs a command of the program to its end.
+    pub fn finish(directory: &Directory, arguments: &[&str]) -> Ended {
+        Host::spawn(directory, arguments).wait()
+    }
+
     /// What it has written to standard error so far.
     pub fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()

@@ -1,6 +1,12 @@
 //! The sub-commands, one file each.
 
+pub(crate) mod cat;
+mod cause;
 pub(crate) mod check;
 mod config;
+pub(crate) mod flood;
+pub(crate) mod inject;
+mod peer;
 pub(crate) mod plugins;
 pub(crate) mod run;
+mod size;

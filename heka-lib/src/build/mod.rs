@@ -82,7 +82,7 @@ type Ready = (Tier, String, Box<dyn FnOnce() + Send>);
 impl Builder<'_> {
     fn build(mut self, blueprint: Blueprint) -> Result<Built, Faults> {
         let in_flight = Arc::new(AtomicUsize::new(0));
-        let injection = Arc::new(InjectionStats::default());
+        let injection = InjectionStats::new("");
         let mut stats = Stats { injection: injection.clone(), ..Stats::default() };
         let mut ready: Vec<Ready> = Vec::new();
         let (outputs, output_stops) = self.outputs(blueprint.outputs, &mut stats, &mut ready);

@@ -35,13 +35,19 @@ struct DuringCall {
 /// Answers to deferred deliveries: ticket, and how many messages are delivered.
 #[derive(Clone, Default)]
 pub(crate) struct Acknowledgements {
-    shared: Arc<(Mutex<Vec<(u64, u32)>>, Condvar)>,
+    shared: Arc<Answers>,
+}
+
+#[derive(Default)]
+struct Answers {
+    answers: Mutex<Vec<(u64, u32)>>,
+    given: Condvar,
 }
 
 impl Acknowledgements {
     /// Waits at most `time` for answers and takes them.
     pub(crate) fn wait(&self, time: Duration) -> Vec<(u64, u32)> {
-        let (answers, given) = &*self.shared;
+        let Answers { answers, given } = &*self.shared;
         let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.is_empty() && !time.is_zero() {
             answers = given.wait_timeout(answers, time).unwrap_or_else(PoisonError::into_inner).0;
@@ -50,7 +56,7 @@ impl Acknowledgements {
     }
 
     fn give(&self, ticket: u64, count: u32) {
-        let (answers, given) = &*self.shared;
+        let Answers { answers, given } = &*self.shared;
         answers.lock().unwrap_or_else(PoisonError::into_inner).push((ticket, count));
         given.notify_all();
     }

@@ -163,9 +163,7 @@ impl InputStage {
             log::error!("input `{}`: decoder: {reason}; stopped", self.plan.name);
         }
         if self.plan.once && !self.plan.stop.is_stopping() {
-            for stream in 0..self.reading.streams.len() {
-                self.reading.close(stream, true);
-            }
+            (0..self.reading.streams.len()).for_each(|stream| self.reading.finish(stream));
         }
         // SAFETY: the instance is alive.
         unsafe { self.instance.stopper().stop() };
@@ -270,18 +268,25 @@ impl Reading {
         self.count(index);
     }
 
-    fn close(&mut self, index: usize, flush: bool) {
+    /// Hands on an incomplete last frame.
+    fn finish(&mut self, index: usize) {
         let Some(Some(stream)) = self.streams.get_mut(index) else { return };
-        if flush {
-            let rest = stream.take_rest();
-            let base = stream.position;
-            stream.position += rest.len() as u64;
-            let source = Source { id: stream.id, name: &stream.name, end: stream.position };
-            finish(&mut stream.splitter, &rest, base, &mut self.sink, &mut self.intake, source);
-            self.intake.take_group(source);
-        }
+        let rest = stream.take_rest();
+        let base = stream.position;
+        stream.position += rest.len() as u64;
+        let source = Source { id: stream.id, name: &stream.name, end: stream.position };
+        finish(&mut stream.splitter, &rest, base, &mut self.sink, &mut self.intake, source);
+        self.intake.take_group(source);
         self.count(index);
-        self.streams[index] = None;
+    }
+
+    fn close(&mut self, index: usize, flush: bool) {
+        if flush {
+            self.finish(index);
+        }
+        if let Some(stream) = self.streams.get_mut(index) {
+            *stream = None;
+        }
     }
 
     /// Adds what the splitter counted since the last time to the stage's statistics.

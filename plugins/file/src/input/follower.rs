@@ -327,10 +327,10 @@ impl Follower {
                 self.positions.pause(file.id, file.offset, file.file);
                 continue;
             };
-            // In the middle of a file the incomplete frame is no last line: it is read again after a restart.
-            let is_at_end = file.is_at_end();
-            let handed_on = if is_at_end { file.offset } else { reader.position(stream) };
-            reader.close_stream(stream, is_at_end);
+            // An incomplete last line of a file that is followed may still be written to: it is read after a restart.
+            let is_last = !self.config.follow && file.is_at_end();
+            let handed_on = if is_last { file.offset } else { reader.position(stream) };
+            reader.close_stream(stream, is_last);
             self.positions.pause(file.id, handed_on, file.file);
         }
         self.detached.clear();

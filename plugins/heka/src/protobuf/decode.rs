@@ -96,10 +96,10 @@ impl MessageReader {
         builder: &mut MessageBuilder<'_>,
     ) -> Result<(), ProtobufFault> {
         let (mut name, mut representation, mut value_type) = (0..0, 0..0, u64::from(STRING));
-        let mut first = Part::default();
+        let (mut first_type, mut first_start, mut first_end) = (NONE, 0, 0);
         self.values.clear();
         while !cursor.is_at_end() {
-            let part = match cursor.tag()? {
+            let (part_type, start, end) = match cursor.tag()? {
                 0x0a => {
                     name = cursor.range()?;
                     continue;
@@ -112,35 +112,48 @@ impl MessageReader {
                     representation = cursor.range()?;
                     continue;
                 }
-                0x22 => Part::of_range(STRING, cursor.range()?),
-                0x2a => Part::of_range(BYTES, cursor.range()?),
-                0x30 => Part { value_type: INTEGER, start: cursor.varint()?, end: 0 },
-                0x39 => Part { value_type: DOUBLE, start: cursor.fixed64()?, end: 0 },
-                0x40 => Part { value_type: BOOL, start: cursor.varint()?, end: 0 },
+                0x22 => part_of(STRING, cursor.range()?),
+                0x2a => part_of(BYTES, cursor.range()?),
+                0x30 => (INTEGER, cursor.varint()?, 0),
+                0x39 => (DOUBLE, cursor.fixed64()?, 0),
+                0x40 => (BOOL, cursor.varint()?, 0),
                 tag @ (0x32 | 0x3a | 0x42) => {
                     let range = cursor.range()?;
                     let mut list = cursor.part(range);
                     if list.is_at_end() {
                         continue;
                     }
-                    let part = packed_part(tag, &mut list)?;
+                    let (part_type, start) = packed_part(tag, &mut list)?;
                     if !list.is_at_end() {
-                        first = self.packed(first, part, tag, list, text)?;
+                        if first_type == NONE {
+                            (first_type, first_start) = (part_type, start);
+                        } else {
+                            self.add((first_type, first_start, first_end), (part_type, start, 0), text);
+                        }
+                        self.packed((first_type, first_start, first_end), tag, list, text)?;
                         continue;
                     }
-                    part
+                    (part_type, start, 0)
                 }
                 tag => {
                     cursor.skip(tag)?;
                     continue;
                 }
             };
-            first = if first.value_type == NONE { part } else { self.add(first, part, text) };
+            if first_type == NONE {
+                (first_type, first_start, first_end) = (part_type, start, end);
+            } else {
+                self.add((first_type, first_start, first_end), (part_type, start, end), text);
+            }
         }
         let (name, representation) = (text.slice(name), text.slice(representation));
         if self.values.is_empty() {
-            if u64::from(first.value_type) == value_type {
-                builder.field_text(name, representation, first.value(text));
+            if u64::from(first_type) == value_type {
+                builder.field_text(
+                    name,
+                    representation,
+                    value_of((first_type, first_start, first_end), text),
+                );
             }
         } else {
             self.values.retain(|value| is_of_type(value, value_type));
@@ -149,32 +162,29 @@ impl MessageReader {
         Ok(())
     }
 
-    /// Keeps a value behind the first one, which it returns.
+    /// Keeps a value behind the first one.
     #[inline(never)]
-    fn add(&mut self, first: Part, part: Part, text: Text) -> Part {
+    fn add(&mut self, first: Part, part: Part, text: Text) {
         if self.values.is_empty() {
-            self.values.push(first.value(text));
+            self.values.push(value_of(first, text));
         }
-        self.values.push(part.value(text));
-        first
+        self.values.push(value_of(part, text));
     }
 
-    /// Keeps what a packed list holds behind its first value, `part`; returns the first of all.
+    /// Keeps the rest of a packed list behind the first value.
     #[inline(never)]
     fn packed(
         &mut self,
         first: Part,
-        part: Part,
         tag: u64,
         mut list: Cursor<'_>,
         text: Text,
-    ) -> Result<Part, ProtobufFault> {
-        let first = if first.value_type == NONE { part } else { self.add(first, part, text) };
+    ) -> Result<(), ProtobufFault> {
         while !list.is_at_end() {
-            let part = packed_part(tag, &mut list)?;
-            self.add(first, part, text);
+            let (part_type, start) = packed_part(tag, &mut list)?;
+            self.add(first, (part_type, start, 0), text);
         }
-        Ok(first)
+        Ok(())
     }
 }
 
@@ -185,47 +195,33 @@ const DOUBLE: u32 = 3;
 const BOOL: u32 = 4;
 const NONE: u32 = u32::MAX;
 
-/// A value: where its bytes are, or its bits in `start`.
-#[derive(Clone, Copy)]
-struct Part {
-    value_type: u32,
-    start: u64,
-    end: u64,
+/// A value: its type, and where its bytes begin and end, or its bits and nothing.
+type Part = (u32, u64, u64);
+
+#[inline]
+fn part_of(part_type: u32, range: Range<usize>) -> Part {
+    (part_type, range.start as u64, range.end as u64)
 }
 
-impl Default for Part {
-    fn default() -> Part {
-        Part { value_type: NONE, start: 0, end: 0 }
-    }
-}
-
-impl Part {
-    #[inline]
-    fn of_range(value_type: u32, range: Range<usize>) -> Part {
-        Part { value_type, start: range.start as u64, end: range.end as u64 }
-    }
-
-    #[inline]
-    fn value(self, text: Text) -> TextValue {
-        let bytes = || text.slice(self.start as usize..self.end as usize);
-        match self.value_type {
-            STRING => TextValue::String(bytes()),
-            INTEGER => TextValue::Integer(self.start as i64),
-            DOUBLE => TextValue::Double(f64::from_bits(self.start)),
-            BOOL => TextValue::Bool(self.start != 0),
-            _ => TextValue::Bytes(bytes()),
-        }
+#[inline]
+fn value_of((part_type, start, end): Part, text: Text) -> TextValue {
+    let bytes = || text.slice(start as usize..end as usize);
+    match part_type {
+        STRING => TextValue::String(bytes()),
+        INTEGER => TextValue::Integer(start as i64),
+        DOUBLE => TextValue::Double(f64::from_bits(start)),
+        BOOL => TextValue::Bool(start != 0),
+        _ => TextValue::Bytes(bytes()),
     }
 }
 
 #[inline]
-fn packed_part(tag: u64, list: &mut Cursor<'_>) -> Result<Part, ProtobufFault> {
-    let (value_type, start) = match tag {
+fn packed_part(tag: u64, list: &mut Cursor<'_>) -> Result<(u32, u64), ProtobufFault> {
+    Ok(match tag {
         0x32 => (INTEGER, list.varint()?),
         0x3a => (DOUBLE, list.fixed64()?),
         _ => (BOOL, list.varint()?),
-    };
-    Ok(Part { value_type, start, end: 0 })
+    })
 }
 
 /// Sets one of the texts that have a default; tells whether it is there.
