@@ -155,7 +155,12 @@ impl RecordWriter {
     }
 }
 
-unsafe extern "C" fn grow(writer: *mut Writer, partial: *const u8, partial_len: usize, more: usize) -> *mut u8 {
+unsafe extern "C" fn grow(
+    writer: *mut Writer,
+    partial: *const u8,
+    partial_len: usize,
+    more: usize,
+) -> *mut u8 {
     // SAFETY: the context is the state of the `RecordWriter` that owns the writer.
     let (writer, state) = unsafe { (&mut *writer, &mut *(*writer).context.cast::<WriterState>()) };
     let wanted = partial_len.saturating_add(more);

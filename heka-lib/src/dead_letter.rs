@@ -36,6 +36,11 @@ impl DeadLetters {
         &self.who
     }
 
+    /// Sends nothing more: later dead letters are only counted and logged.
+    pub(crate) fn close(&mut self) {
+        self.plan.outlet = None;
+    }
+
     /// Makes a dead letter of a message. Blocks while the output for dead letters is full.
     pub(crate) fn bury(&mut self, message: &Message<'_>, reason: &str, attempts: u32, tokens: &[TokenRef]) {
         let who = &self.who;

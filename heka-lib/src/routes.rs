@@ -96,7 +96,8 @@ impl Routes {
             // SAFETY: the group's arenas keep the record.
             let message = unsafe { Message::from_record(item.record) };
             let bytes = message.record().size as usize;
-            let accepted = matchers.matching(&message, |chain| chains[chain].take(gatherings, item, bytes, group));
+            let accepted =
+                matchers.matching(&message, |chain| chains[chain].take(gatherings, item, bytes, group));
             if accepted == 0 {
                 match default {
                     Some(chain) => chain.take(gatherings, item, bytes, group),

@@ -71,7 +71,10 @@ impl Ledger {
 
     /// Calls `advanced` with each stream whose contiguous prefix of released reads has grown, and its new end.
     pub(crate) fn collect(&mut self, mut advanced: impl FnMut(u64, u64)) {
-        std::mem::swap(&mut self.noted, &mut self.released.noted.lock().unwrap_or_else(PoisonError::into_inner));
+        std::mem::swap(
+            &mut self.noted,
+            &mut self.released.noted.lock().unwrap_or_else(PoisonError::into_inner),
+        );
         let mut touched: Vec<u64> = Vec::new();
         for (stream, sequence) in self.noted.drain(..) {
             let Some(reads) = self.streams.get_mut(&stream) else { continue };

@@ -247,7 +247,12 @@ pub struct Writer {
     pub marks: u64,
     /// Moves an unfinished record of `partial_len` bytes to where `more` bytes are free behind it; sets `cursor`
     /// and `end`, returns the record's new start, or null when that is over `record_bytes_max`.
-    pub grow: unsafe extern "C" fn(writer: *mut Writer, partial: *const u8, partial_len: usize, more: usize) -> *mut u8,
+    pub grow: unsafe extern "C" fn(
+        writer: *mut Writer,
+        partial: *const u8,
+        partial_len: usize,
+        more: usize,
+    ) -> *mut u8,
     /// Makes room for at least one more item.
     pub grow_items: unsafe extern "C" fn(writer: *mut Writer),
     /// The host's.
@@ -338,7 +343,8 @@ pub struct Reader {
     /// Says that `len` bytes were read into the buffer: they are split, decoded and routed before it returns.
     pub stream_filled: unsafe extern "C" fn(context: *mut c_void, stream: u64, len: usize) -> i32,
     /// Hands on datagrams, each whole in itself.
-    pub datagrams: unsafe extern "C" fn(context: *mut c_void, stream: u64, frames: *const Frame, len: usize) -> i32,
+    pub datagrams:
+        unsafe extern "C" fn(context: *mut c_void, stream: u64, frames: *const Frame, len: usize) -> i32,
     /// Position up to which the stream was split into frames and handed on.
     pub stream_position: unsafe extern "C" fn(context: *mut c_void, stream: u64) -> u64,
     /// Ends a stream; with `flush` its incomplete last frame is handed on if the splitter allows.
@@ -405,11 +411,13 @@ pub struct Plugin {
     /// instance of this very table, or null.
     pub start: unsafe extern "C" fn(instance: *mut c_void, predecessor: *mut c_void) -> i32,
     /// Input. `[instance thread]` Reads what is there, waiting at most `timeout_ns`.
-    pub read: Option<unsafe extern "C" fn(instance: *mut c_void, reader: *mut Reader, timeout_ns: u64) -> i32>,
+    pub read:
+        Option<unsafe extern "C" fn(instance: *mut c_void, reader: *mut Reader, timeout_ns: u64) -> i32>,
     /// Input. `[instance thread]` Everything before `position` of the stream with this id has happened.
     pub acknowledged: Option<unsafe extern "C" fn(instance: *mut c_void, stream_id: u64, position: u64)>,
     /// Decoder. `[instance thread]` Turns frames into messages.
-    pub decode: Option<unsafe extern "C" fn(instance: *mut c_void, frames: *mut Frames, out: *mut Writer) -> i32>,
+    pub decode:
+        Option<unsafe extern "C" fn(instance: *mut c_void, frames: *mut Frames, out: *mut Writer) -> i32>,
     /// Filter. `[instance thread]` Writes what passes to `out` and what it emits to `emitted`.
     pub process: Option<
         unsafe extern "C" fn(
@@ -421,7 +429,8 @@ pub struct Plugin {
         ) -> i32,
     >,
     /// Encoder. `[instance thread]` Writes each message's bytes and end.
-    pub encode: Option<unsafe extern "C" fn(instance: *mut c_void, batch: *mut Batch, out: *mut Buffer) -> i32>,
+    pub encode:
+        Option<unsafe extern "C" fn(instance: *mut c_void, batch: *mut Batch, out: *mut Buffer) -> i32>,
     /// Output. `[instance thread]` Delivers.
     pub deliver: Option<unsafe extern "C" fn(instance: *mut c_void, delivery: *mut Delivery) -> i32>,
     /// Output. `[instance thread]` Closes and opens its files anew (SIGHUP).

@@ -1,156 +1,36 @@
-//! Writes new messages straight into the host's memory.
+//! Builds one message straight in the host's memory.
 
 use crate::abi::{FieldEntry, Item, Record, Span, Writer, record_flag, value_type};
 use crate::copy::copy_bytes;
 use crate::error::PluginError;
-use crate::message::{Message, Value, ValueType, span_word};
+use crate::message::{Message, Value, span_word};
 use crate::origin::{Origin, random_uuid};
+use crate::writer::Defaults;
 use std::ops::Range;
 
 const HEADER_BYTES: usize = size_of::<Record>();
-
-/// What a new message starts with, where its builder doesn't say otherwise.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Defaults<'a> {
-    pub(crate) timestamp: i64,
-    pub(crate) message_type: &'a [u8],
-    pub(crate) logger: &'a [u8],
-    pub(crate) hostname: &'a [u8],
-    pub(crate) origin: Origin,
-    pub(crate) flags: u16,
-    pub(crate) hops: u16,
-}
-
-/// Takes new messages; each is written in place by a [`MessageBuilder`].
-pub struct MessageWriter<'a> {
-    raw: &'a mut Writer,
-    entries: &'a mut Vec<FieldEntry>,
-    pub(crate) defaults: Defaults<'a>,
-    index: u32,
-}
-
-impl<'a> MessageWriter<'a> {
-    pub(crate) fn new(
-        raw: &'a mut Writer,
-        entries: &'a mut Vec<FieldEntry>,
-        defaults: Defaults<'a>,
-    ) -> MessageWriter<'a> {
-        MessageWriter { raw, entries, defaults, index: 0 }
-    }
-
-    /// Makes a writer over the host's memory, for hosts.
-    ///
-    /// # Safety
-    /// `raw` must obey the rules of [`Writer`]; `entries` is scratch space to be kept between calls.
-    pub unsafe fn from_raw(raw: &'a mut Writer, entries: &'a mut Vec<FieldEntry>) -> MessageWriter<'a> {
-        MessageWriter { raw, entries, defaults: Defaults::default(), index: 0 }
-    }
-
-    /// Sets what new messages start with, for hosts.
-    pub fn set_defaults(
-        &mut self,
-        timestamp: i64,
-        message_type: &'a [u8],
-        logger: &'a [u8],
-        hostname: &'a [u8],
-        origin: Origin,
-    ) {
-        self.index = origin.index;
-        self.defaults = Defaults { timestamp, message_type, logger, hostname, origin, ..self.defaults };
-    }
-
-    /// Sets the `record_flag` bits that new messages start with, for hosts.
-    pub fn set_flags(&mut self, flags: u16) {
-        self.defaults.flags = flags;
-    }
-
-    /// Starts a message; nothing happens unless its [`finish`](MessageBuilder::finish) is called.
-    ///
-    /// Time, type, logger, hostname and origin start as the host knows them for the frame or instance at hand.
-    #[inline]
-    pub fn message(&mut self) -> MessageBuilder<'_> {
-        self.entries.clear();
-        let start = self.raw.cursor;
-        MessageBuilder {
-            start,
-            used: HEADER_BYTES,
-            limit: self.raw.end as usize - start as usize,
-            header: Record {
-                size: 0,
-                field_count: 0,
-                flags: self.defaults.flags,
-                timestamp: self.defaults.timestamp,
-                uuid: [0; 16],
-                severity: 7,
-                pid: 0,
-                message_type: Span::default(),
-                logger: Span::default(),
-                payload: Span::default(),
-                env_version: Span::default(),
-                hostname: Span::default(),
-                raw: Span::default(),
-                fields_offset: 0,
-                origin_index: self.index,
-                origin_stream: self.defaults.origin.stream,
-                origin_position: self.defaults.origin.position,
-                hops: self.defaults.hops,
-                reserved: [0; 3],
-            },
-            uuid_given: false,
-            failed: None,
-            raw: self.raw,
-            entries: self.entries,
-            defaults: &self.defaults,
-            index: &mut self.index,
-        }
-        .with_room()
-    }
-
-    /// Writes a copy of a whole message.
-    ///
-    /// # Errors
-    /// [`PluginError::Message`] if it is larger than the host's limit.
-    pub fn copy(&mut self, message: &Message<'_>) -> Result<(), PluginError> {
-        let bytes = message.record_bytes();
-        let mut builder = self.message();
-        builder.used = 0;
-        let span = builder.append(bytes);
-        if builder.failed.is_some() || span.len as usize != bytes.len() {
-            return Err(too_large(builder.raw.record_bytes_max));
-        }
-        let end = builder.used.next_multiple_of(8);
-        builder.push(end);
-        Ok(())
-    }
-
-    /// Begins with the messages of another frame.
-    #[inline]
-    pub(crate) fn start_frame(&mut self, origin: Origin, flags: u16) {
-        self.defaults.origin = origin;
-        self.defaults.flags = flags;
-        self.index = 0;
-    }
-
-    /// Returns a place to which [`undo`](MessageWriter::undo) goes back.
-    pub(crate) fn mark(&self) -> u32 {
-        self.raw.len
-    }
-
-    /// Takes back the messages written since `mark`; their memory stays used.
-    pub(crate) fn undo(&mut self, mark: u32) {
-        self.raw.len = mark;
-    }
-
-    /// Returns how many messages were written in this call.
-    pub fn len(&self) -> usize {
-        self.raw.len as usize
-    }
-
-    /// Tells whether none were.
-    pub fn is_empty(&self) -> bool {
-        self.raw.len == 0
-    }
-}
+const ABSENT: Span = Span { offset: 0, len: 0 };
+const EMPTY_RECORD: Record = Record {
+    size: 0,
+    field_count: 0,
+    flags: 0,
+    timestamp: 0,
+    uuid: [0; 16],
+    severity: 7,
+    pid: 0,
+    message_type: ABSENT,
+    logger: ABSENT,
+    payload: ABSENT,
+    env_version: ABSENT,
+    hostname: ABSENT,
+    raw: ABSENT,
+    fields_offset: 0,
+    origin_index: 0,
+    origin_stream: 0,
+    origin_position: 0,
+    hops: 0,
+    reserved: [0; 3],
+};
 
 fn too_large(limit: u32) -> PluginError {
     PluginError::Message(format!("the message is larger than `message_bytes_max` ({limit} bytes)"))
@@ -246,6 +126,52 @@ macro_rules! text_setters {
 }
 
 impl<'w> MessageBuilder<'w> {
+    #[inline]
+    pub(crate) fn new(
+        raw: &'w mut Writer,
+        entries: &'w mut Vec<FieldEntry>,
+        defaults: &'w Defaults<'w>,
+        index: &'w mut u32,
+    ) -> MessageBuilder<'w> {
+        entries.clear();
+        let start = raw.cursor;
+        let header = Record {
+            flags: defaults.flags,
+            timestamp: defaults.timestamp,
+            origin_index: *index,
+            origin_stream: defaults.origin.stream,
+            origin_position: defaults.origin.position,
+            hops: defaults.hops,
+            ..EMPTY_RECORD
+        };
+        let limit = raw.end as usize - start as usize;
+        let builder = MessageBuilder {
+            start,
+            used: HEADER_BYTES,
+            limit,
+            header,
+            uuid_given: false,
+            failed: None,
+            raw,
+            entries,
+            defaults,
+            index,
+        };
+        builder.with_room()
+    }
+
+    /// Makes this message a copy of a whole other one.
+    pub(crate) fn copy(&mut self, message: &Message<'_>) -> Result<(), PluginError> {
+        let bytes = message.record_bytes();
+        self.used = 0;
+        self.append(bytes);
+        if self.failed.is_some() {
+            return Err(too_large(self.raw.record_bytes_max));
+        }
+        self.push(self.used.next_multiple_of(8));
+        Ok(())
+    }
+
     text_setters! {
         /// Sets the type.
         message_type message_type_text
@@ -378,17 +304,6 @@ impl<'w> MessageBuilder<'w> {
         }
     }
 
-    /// Returns the type of the values of the last field added, if any.
-    pub fn last_value_type(&self) -> Option<ValueType> {
-        self.entries.last().map(|entry| match entry.value_type {
-            value_type::STRING => ValueType::String,
-            value_type::INTEGER => ValueType::Integer,
-            value_type::DOUBLE => ValueType::Double,
-            value_type::BOOL => ValueType::Bool,
-            _ => ValueType::Bytes,
-        })
-    }
-
     /// Marks the message as cut at its size limit.
     pub fn truncated(&mut self) -> &mut Self {
         self.header.flags |= record_flag::TRUNCATED;
@@ -407,14 +322,18 @@ impl<'w> MessageBuilder<'w> {
         let table = self.used;
         // SAFETY: entries are plain data.
         let bytes = unsafe {
-            std::slice::from_raw_parts(self.entries.as_ptr().cast::<u8>(), size_of_val(self.entries.as_slice()))
+            std::slice::from_raw_parts(
+                self.entries.as_ptr().cast::<u8>(),
+                size_of_val(self.entries.as_slice()),
+            )
         };
         self.append(bytes);
         if let Some(reason) = self.failed {
             return Err(self.refuse(reason));
         }
         self.header.fields_offset = table as u32;
-        self.header.field_count = u16::try_from(self.entries.len()).map_err(|_| self.refuse("too many fields"))?;
+        self.header.field_count =
+            u16::try_from(self.entries.len()).map_err(|_| self.refuse("too many fields"))?;
         self.header.size = self.used as u32;
         if !self.uuid_given {
             self.header.uuid = match self.header.origin_stream {

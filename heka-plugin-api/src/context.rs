@@ -1,9 +1,10 @@
 //! What the host offers a running instance.
 
 use crate::abi::{FieldEntry, Host, Slice, Writer};
-use crate::builder::{Defaults, MessageBuilder, MessageWriter};
+use crate::builder::MessageBuilder;
 use crate::edit::OutputMark;
 use crate::error::PluginError;
+use crate::writer::{Defaults, MessageWriter};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,8 +97,13 @@ impl Context {
         // SAFETY: the host's slices live as long as the instance.
         let (plugin, instance, hostname) =
             unsafe { (host.plugin.bytes(), host.instance.bytes(), host.hostname.bytes()) };
-        let defaults =
-            Defaults { timestamp: now(), message_type: plugin, logger: instance, hostname, ..Defaults::default() };
+        let defaults = Defaults {
+            timestamp: now(),
+            message_type: plugin,
+            logger: instance,
+            hostname,
+            ..Defaults::default()
+        };
         let mut writer = MessageWriter::new(writer, &mut self.entries, defaults);
         let mut builder = writer.message();
         build(&mut builder);

@@ -28,7 +28,8 @@ unsafe fn ends<T>(source: *const u8, target: *mut u8, len: usize) {
     let last = len - size_of::<T>();
     // SAFETY: the caller made sure that `len` is at least the size of `T`.
     unsafe {
-        let (head, tail) = (source.cast::<T>().read_unaligned(), source.add(last).cast::<T>().read_unaligned());
+        let (head, tail) =
+            (source.cast::<T>().read_unaligned(), source.add(last).cast::<T>().read_unaligned());
         target.cast::<T>().write_unaligned(head);
         target.add(last).cast::<T>().write_unaligned(tail);
     }

@@ -1,13 +1,13 @@
 //! The trait of decoders.
 
 use crate::abi::{self, Writer, kind, record_flag, status};
-use crate::builder::{Defaults, MessageWriter};
 use crate::config::Faults;
 use crate::context::Context;
 use crate::error::PluginError;
 use crate::origin::Origin;
 use crate::schema::Schema;
 use crate::shell::{Life, call, table};
+use crate::writer::{Defaults, MessageWriter};
 use serde::de::DeserializeOwned;
 use std::ffi::c_void;
 
@@ -96,7 +96,11 @@ pub const fn decoder<D: Decoder>(name: &'static str) -> abi::Plugin {
     abi::Plugin { decode: Some(decode::<D>), ..table::<Decoding<D>>(kind::DECODER, name) }
 }
 
-unsafe extern "C" fn decode<D: Decoder>(instance: *mut c_void, frames: *mut abi::Frames, out: *mut Writer) -> i32 {
+unsafe extern "C" fn decode<D: Decoder>(
+    instance: *mut c_void,
+    frames: *mut abi::Frames,
+    out: *mut Writer,
+) -> i32 {
     // SAFETY: the host's promise.
     unsafe {
         call::<Decoding<D>>(instance, |decoder, context| {
@@ -123,7 +127,10 @@ unsafe fn decode_frames<D: Decoder>(
     while frames.completed < frames.len {
         // SAFETY: below `len`.
         let raw = unsafe { &*frames.frames.add(frames.completed as usize) };
-        messages.start_frame(Origin { stream: frames.stream, position: raw.position, index: 0 }, raw.flags as u16);
+        messages.start_frame(
+            Origin { stream: frames.stream, position: raw.position, index: 0 },
+            raw.flags as u16,
+        );
         let before = messages.mark();
         match decoder.decode_frame(&Frame { raw, stream: frames.stream }, &mut messages, context) {
             Ok(()) => {}

@@ -150,8 +150,14 @@ impl<'a> MessageMut<'a> {
     pub fn add_field<'v>(&mut self, name: impl AsRef<[u8]>, value: impl Into<Value<'v>>) {
         let name = self.append(name.as_ref());
         let (value_type, value) = self.value_word(value.into());
-        let entry =
-            FieldEntry { name, representation: Span::default(), value_type, reserved: [0; 3], count: 1, value };
+        let entry = FieldEntry {
+            name,
+            representation: Span::default(),
+            value_type,
+            reserved: [0; 3],
+            count: 1,
+            value,
+        };
         self.push_entry(entry);
     }
 

@@ -139,7 +139,11 @@ pub const fn encoder<E: Encoder>(name: &'static str) -> abi::Plugin {
     abi::Plugin { encode: Some(encode::<E>), ..table::<Encoding<E>>(kind::ENCODER, name) }
 }
 
-unsafe extern "C" fn encode<E: Encoder>(instance: *mut c_void, batch: *mut abi::Batch, out: *mut Buffer) -> i32 {
+unsafe extern "C" fn encode<E: Encoder>(
+    instance: *mut c_void,
+    batch: *mut abi::Batch,
+    out: *mut Buffer,
+) -> i32 {
     // SAFETY: the host's promise.
     unsafe {
         call::<Encoding<E>>(instance, |encoder, context| {

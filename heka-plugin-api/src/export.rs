@@ -127,7 +127,11 @@ impl<const N: usize> Sink<N> {
     }
 }
 
-const fn write_metadata<const N: usize>(sink: &mut Sink<N>, [name, version]: [&str; 2], plugins: &[Description]) {
+const fn write_metadata<const N: usize>(
+    sink: &mut Sink<N>,
+    [name, version]: [&str; 2],
+    plugins: &[Description],
+) {
     sink.line("heka_plugin_api", API_VERSION_TEXT);
     sink.line("language", "rust");
     sink.line("layout", LAYOUT_CHECKER);

@@ -64,7 +64,11 @@ pub trait Filter: Sized + Send + 'static {
     ///
     /// # Errors
     /// As [`Filter::process_message`], from the first message that was not completed on.
-    fn process_batch(&mut self, batch: &mut FilterBatch<'_>, context: &mut Context) -> Result<(), PluginError> {
+    fn process_batch(
+        &mut self,
+        batch: &mut FilterBatch<'_>,
+        context: &mut Context,
+    ) -> Result<(), PluginError> {
         while let Some(mut message) = batch.next_message() {
             match self.process_message(&mut message, context) {
                 Ok(verdict) => batch.complete(message, verdict, context),

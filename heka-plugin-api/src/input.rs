@@ -1,12 +1,12 @@
 //! The trait of inputs.
 
 use crate::abi::{self, FieldEntry, Slice, Writer, kind, status};
-use crate::builder::{Defaults, MessageWriter};
 use crate::config::Faults;
 use crate::context::{Context, now};
 use crate::error::PluginError;
 use crate::schema::Schema;
 use crate::shell::{Life, call, table};
+use crate::writer::{Defaults, MessageWriter};
 use serde::de::DeserializeOwned;
 use std::ffi::c_void;
 use std::time::Duration;

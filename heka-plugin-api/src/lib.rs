@@ -80,8 +80,9 @@ mod shell;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod units;
+mod writer;
 
-pub use builder::{MessageBuilder, MessageWriter, Text, TextValue};
+pub use builder::{MessageBuilder, Text, TextValue};
 pub use config::{Fault, Faults};
 pub use context::{Acknowledger, Context, Counter, StopSignal, now};
 pub use decoder::{Decoder, Frame};
@@ -96,3 +97,4 @@ pub use origin::{Origin, random_uuid};
 pub use output::{Delivered, Delivery, Output};
 pub use owned::OwnedMessage;
 pub use schema::{ByteSize, Interval, OptionSchema, OptionType, Schema};
+pub use writer::MessageWriter;

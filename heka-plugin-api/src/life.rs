@@ -14,7 +14,11 @@ macro_rules! fit {
                 P::open(config, context).map($wrapper)
             }
 
-            fn start(&mut self, predecessor: Option<&mut Self>, context: &mut Context) -> Result<(), PluginError> {
+            fn start(
+                &mut self,
+                predecessor: Option<&mut Self>,
+                context: &mut Context,
+            ) -> Result<(), PluginError> {
                 self.0.start(predecessor.map(|wrapped| &mut wrapped.0), context)
             }
         }

@@ -54,7 +54,11 @@ pub trait Output: Sized + Send + 'static {
     /// # Errors
     /// [`PluginError::Retry`] gives the rest again later; [`PluginError::Message`] dead-letters the first message
     /// that was not completed and gives the rest again; [`PluginError::Fatal`] stops the output.
-    fn deliver(&mut self, delivery: &mut Delivery<'_>, context: &mut Context) -> Result<Delivered, PluginError>;
+    fn deliver(
+        &mut self,
+        delivery: &mut Delivery<'_>,
+        context: &mut Context,
+    ) -> Result<Delivered, PluginError>;
 
     /// Closes and opens files anew, after a log rotation (SIGHUP).
     ///
@@ -191,7 +195,9 @@ unsafe extern "C" fn deliver<O: Output>(instance: *mut c_void, delivery: *mut ab
 
 unsafe extern "C" fn reopen<O: Output>(instance: *mut c_void) -> i32 {
     // SAFETY: the host's promise.
-    unsafe { call::<Delivering<O>>(instance, |output, context| output.0.reopen(context).map(|()| status::OK)) }
+    unsafe {
+        call::<Delivering<O>>(instance, |output, context| output.0.reopen(context).map(|()| status::OK))
+    }
 }
 
 unsafe extern "C" fn tick<O: Output>(instance: *mut c_void, _: *mut Writer) -> i32 {

@@ -1,10 +1,11 @@
 //! A message with memory of its own, for the places where speed doesn't matter.
 
 use crate::abi::{Item, Record, Writer};
-use crate::builder::{MessageBuilder, MessageWriter};
+use crate::builder::MessageBuilder;
 use crate::edit::MessageMut;
 use crate::error::PluginError;
 use crate::message::Message;
+use crate::writer::MessageWriter;
 use std::ffi::c_void;
 
 /// Largest message that [`OwnedMessage`] and the test harness build, in bytes.
@@ -130,7 +131,12 @@ impl Drop for HeapWriter {
     }
 }
 
-unsafe extern "C" fn grow(writer: *mut Writer, partial: *const u8, partial_len: usize, more: usize) -> *mut u8 {
+unsafe extern "C" fn grow(
+    writer: *mut Writer,
+    partial: *const u8,
+    partial_len: usize,
+    more: usize,
+) -> *mut u8 {
     // SAFETY: the context is the `Memory` of the `HeapWriter` that owns the writer.
     let (writer, memory) = unsafe { (&mut *writer, &mut *(*writer).context.cast::<Memory>()) };
     if partial_len + more > writer.record_bytes_max as usize {

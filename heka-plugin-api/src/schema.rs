@@ -125,7 +125,8 @@ impl Visitor<'_> for IntervalVisitor {
     }
 
     fn visit_i64<E: Error>(self, seconds: i64) -> Result<Interval, E> {
-        let positive = u64::try_from(seconds).map_err(|_| E::invalid_value(Unexpected::Signed(seconds), &self))?;
+        let positive =
+            u64::try_from(seconds).map_err(|_| E::invalid_value(Unexpected::Signed(seconds), &self))?;
         self.visit_u64(positive)
     }
 

@@ -101,8 +101,8 @@ unsafe extern "C" fn open<P: Life>(host: *const Host, section: Slice) -> *mut c_
         let stop = StopSignal::default();
         // SAFETY: the host outlives the instance.
         let mut context = unsafe { Context::new(host, stop.clone()) };
-        let config =
-            config::parse(section).map_err(|fault| PluginError::Config(format!("{}: {}", fault.key, fault.reason)))?;
+        let config = config::parse(section)
+            .map_err(|fault| PluginError::Config(format!("{}: {}", fault.key, fault.reason)))?;
         let plugin = P::open(config, &mut context)?;
         let shell = Box::new(Shell { stop, body: UnsafeCell::new(Body { plugin, context }) });
         instance = Box::into_raw(shell).cast();
@@ -155,5 +155,9 @@ fn fail(host: &Host, status: i32, retry_after_ns: u64, reason: &str) -> i32 {
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("")
 }

@@ -69,7 +69,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
         let unit = if unit.is_empty() { "s" } else { unit };
         TIME_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, ns)| *ns)
     };
-    let why = || format!("`{text}` is not a duration; write seconds as a number, or for example `10 s`, `1 ms`");
+    let why =
+        || format!("`{text}` is not a duration; write seconds as a number, or for example `10 s`, `1 ms`");
     parse(text, find).map(Duration::from_nanos).ok_or_else(|| UnitError { text: why() })
 }
 
@@ -142,7 +143,9 @@ mod tests {
             let why = format!("`{text}` is not a size; write bytes as a number, or for example `64 KiB`");
             assert_eq!(parse_bytes(text).map_err(|error| error.to_string()), Err(why));
         };
-        for text in ["", " ", "KiB", "-1", "+1", "1.", ".5", "1..5", "1.2.3 KB", "1 K", "1 KiBs", "1 k B", "1,5 KB"] {
+        for text in
+            ["", " ", "KiB", "-1", "+1", "1.", ".5", "1..5", "1.2.3 KB", "1 K", "1 KiBs", "1 k B", "1,5 KB"]
+        {
             check(text);
         }
         check("18446744073709551616");
@@ -152,7 +155,8 @@ mod tests {
 
     #[test]
     fn durations_are_read() {
-        let check = |text: &str, ns: u64| assert_eq!(parse_duration(text), Ok(Duration::from_nanos(ns)), "{text}");
+        let check =
+            |text: &str, ns: u64| assert_eq!(parse_duration(text), Ok(Duration::from_nanos(ns)), "{text}");
         check("0", 0);
         check("5", 5_000_000_000);
         check("1 ms", 1_000_000);

@@ -51,7 +51,9 @@ impl Directory {
 
     /// Reads a file; empty if there is none.
     pub fn read(&self, name: impl AsRef<Path>) -> String {
-        fs::read(self.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(self.join(name))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// Its lines.

@@ -2,12 +2,16 @@
 
 mod directory;
 mod host;
+mod peer;
 mod plugin_file;
+pub mod probe;
 mod router;
 mod wait;
 
 pub use directory::{Directory, plugin_dir, repository};
 pub use host::{Ended, Host};
+pub use peer::{Peer, address_of, send_tcp, send_udp};
 pub use plugin_file::plugin_file;
-pub use router::{Started, start};
+pub use probe::{Capture, Captured};
+pub use router::{Started, assert_balanced, run_to_end, start};
 pub use wait::{wait_for, wait_until};

@@ -119,7 +119,7 @@ pub(super) fn own_hostname() -> String {
 fn send(peer: &Peer, frame: &[u8]) -> Result<(), String> {
     let connection = peer.connect()?;
     let sent = connection.set_send_timeout(SEND_TIMEOUT).and_then(|()| connection.send_all(frame));
-    sent.and_then(|()| connection.take_error()).map_err(|error| match error.kind() {
+    sent.and_then(|()| connection.wait_for_error()).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => {
             format!("failed to send to `{peer}`: it took nothing for {} s", SEND_TIMEOUT.as_secs())
         }

@@ -1,7 +1,8 @@
 //! The host that `inject` and `flood` send to: its address, and a connection to it.
 
 use super::cause::cause;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_error};
 use rustix::net::{SendFlags, send};
 use std::fmt;
 use std::io;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 /// How long one address of a host may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer that nobody listens is waited for; on this machine it takes microseconds.
+const ERROR_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// Where to send.
 #[derive(clap::Args, Clone, Debug)]
@@ -169,9 +172,12 @@ impl Connection {
         Ok(set_socket_timeout(&self.socket, Timeout::Send, Some(timeout))?)
     }
 
-    /// Takes what went wrong behind the last send; a datagram that nobody took is told in this way.
-    pub(super) fn take_error(&self) -> io::Result<()> {
-        rustix::net::sockopt::socket_error(&self.socket)??;
+    /// Waits a moment for what goes wrong behind a send: that nobody takes a datagram is told in this way.
+    pub(super) fn wait_for_error(&self) -> io::Result<()> {
+        if self.is_datagram {
+            poll(&mut [PollFd::new(&self.socket, PollFlags::empty())], Some(&ERROR_WAIT))?;
+        }
+        socket_error(&self.socket)??;
         Ok(())
     }
 

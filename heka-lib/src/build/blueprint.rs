@@ -147,7 +147,8 @@ impl<'d> Draft<'d> {
         }
         let others = (0..self.config.outputs.len()).filter(|output| !named.contains(output));
         let outputs: Vec<usize> = named.iter().copied().chain(others).take(MARKS_MAX).collect();
-        let names: Vec<String> = outputs.iter().map(|&output| self.config.outputs[output].name.clone()).collect();
+        let names: Vec<String> =
+            outputs.iter().map(|&output| self.config.outputs[output].name.clone()).collect();
         let mut filters = Vec::new();
         for filter in chain.filters.iter().filter_map(|name| self.config.filter(&name.value)) {
             let counters = Counters { stats: stats.clone(), prefix: filter.name.clone() };
@@ -155,7 +156,15 @@ impl<'d> Draft<'d> {
         }
         let is_default = chain.is_default();
         let named_outputs = named.len();
-        Some(ChainBlueprint { name: chain.name.clone(), is_default, matcher, filters, outputs, named_outputs, stats })
+        Some(ChainBlueprint {
+            name: chain.name.clone(),
+            is_default,
+            matcher,
+            filters,
+            outputs,
+            named_outputs,
+            stats,
+        })
     }
 
     fn matcher(&mut self, chain: &crate::config::ChainConfig) -> Option<Matcher> {
@@ -174,8 +183,7 @@ impl<'d> Draft<'d> {
                 }
             };
         }
-        let types: Vec<String> =
-            chain.message_type.iter().map(|name| quoted(&name.value)).collect();
+        let types: Vec<String> = chain.message_type.iter().map(|name| quoted(&name.value)).collect();
         if types.is_empty() {
             return Matcher::parse("TRUE").ok();
         }
@@ -211,7 +219,16 @@ impl<'d> Draft<'d> {
         match found {
             Ok(found) => {
                 let keys = &instance.host_keys;
-                self.spec(&found, &instance.name, &instance.options, &instance.position, keys, &who, counters, outputs)
+                self.spec(
+                    &found,
+                    &instance.name,
+                    &instance.options,
+                    &instance.position,
+                    keys,
+                    &who,
+                    counters,
+                    outputs,
+                )
             }
             Err(problem) => {
                 self.faults.add(&name.position, format!("{who}: {problem}"));

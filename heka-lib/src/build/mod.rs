@@ -94,7 +94,8 @@ impl Builder<'_> {
             dead_letters,
             in_flight.clone(),
         );
-        let (plan, chains) = self.chains(blueprint.chains, &outputs, &lane, &in_flight, &mut stats, &mut ready);
+        let (plan, chains) =
+            self.chains(blueprint.chains, &outputs, &lane, &in_flight, &mut stats, &mut ready);
         let stage =
             InjectionStage { receiver: lane_receiver, lane: lane.clone(), routes: Routes::new(plan.clone()) };
         ready.push((Tier::Injection, "inject".to_owned(), Box::new(move || stage.run())));
@@ -141,14 +142,17 @@ impl Builder<'_> {
         let mut stops = Vec::new();
         for (output, receiver) in blueprints.into_iter().zip(receivers) {
             let who = format!("output `{}`", output.config.name);
-            let Some((instance, started, slot)) = self.start(&who, &output.spec, &output.config.position) else {
+            let Some((instance, started, slot)) = self.start(&who, &output.spec, &output.config.position)
+            else {
                 continue;
             };
             let encoder = match output.encoder {
                 None => None,
                 Some(spec) => {
                     let who = format!("{who}: encoder `{}`", spec.name);
-                    let Some((instance, ..)) = self.start(&who, &spec, &output.config.position) else { continue };
+                    let Some((instance, ..)) = self.start(&who, &spec, &output.config.position) else {
+                        continue;
+                    };
                     Some((spec, instance))
                 }
             };
@@ -280,7 +284,12 @@ impl Builder<'_> {
                 dead_letters: self.dead_letters(who.clone(), None, outputs),
                 message_type: type_name(&input.config, input.decoder.as_ref()),
                 raw_type: type_name(&input.config, None),
-                hostname: input.config.settings.hostname.clone().unwrap_or_else(|| self.around.hostname.clone()),
+                hostname: input
+                    .config
+                    .settings
+                    .hostname
+                    .clone()
+                    .unwrap_or_else(|| self.around.hostname.clone()),
                 on_decode_error: input.config.settings.on_decode_error,
                 stop: self.around.stop.clone(),
                 decoder: input.decoder,

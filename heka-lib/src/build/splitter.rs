@@ -17,8 +17,11 @@ const OPTIONS: [(SplitterKind, &[&str]); 6] = [
 pub(super) fn splitter(input: &InputConfig, bytes_max: usize, faults: &mut Faults) -> Option<SplitterConfig> {
     let limit = limit(input, bytes_max, faults)?;
     let Some(given) = &input.settings.splitter else { return Some(SplitterConfig::line().with_limit(limit)) };
-    let mut reader =
-        OptionReader { who: format!("input `{}`: splitter `{}`", input.name, given.kind.name()), given, faults };
+    let mut reader = OptionReader {
+        who: format!("input `{}`: splitter `{}`", input.name, given.kind.name()),
+        given,
+        faults,
+    };
     reader.check_keys();
     let keep_empty = reader.flag("keep_empty");
     let made = match given.kind {
@@ -73,7 +76,8 @@ impl OptionReader<'_> {
     }
 
     fn check_keys(&mut self) {
-        let known = OPTIONS.iter().find(|(kind, _)| *kind == self.given.kind).map_or(&[][..], |(_, keys)| keys);
+        let known =
+            OPTIONS.iter().find(|(kind, _)| *kind == self.given.kind).map_or(&[][..], |(_, keys)| keys);
         for entry in self.given.options.entries() {
             if !known.contains(&entry.key.as_str()) {
                 let names = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

@@ -20,7 +20,6 @@ mod reference;
 mod section;
 mod seed;
 mod toml_document;
-mod units;
 mod wiring;
 
 #[cfg(test)]
@@ -29,6 +28,7 @@ mod tests;
 pub use chain::{ChainConfig, DEFAULT_CHAIN};
 pub use document::{Document, Entry, NESTING_MAX, Node, NodeValue};
 pub use faults::{Fault, Faults, nearest};
+pub use heka_plugin_api::units::{UnitError, format_bytes, format_duration, parse_bytes, parse_duration};
 pub use host::{HostConfig, PluginOwner};
 pub use input::{FrameOverflow, InputConfig, InputSettings, OnDecodeError, SplitterConfig, SplitterKind};
 pub use instance::{
@@ -38,4 +38,3 @@ pub use load::{Environment, from_json_str, from_toml_str, load};
 pub use model::{Config, ConfigOptions};
 pub use output::{Durability, OutputConfig, OutputSettings, QueueConfig, QueueKind, RetryConfig, WhenFull};
 pub use position::{Located, Position};
-pub use units::{UnitError, format_bytes, format_duration, parse_bytes, parse_duration};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::instance::{INTERVAL_MAX, InstanceConfig, ticker_interval};
 use super::position::Located;
 use super::section::Section;
-use super::units::format_duration;
+use heka_plugin_api::units::format_duration;
 
 /// An output's table.
 pub type OutputConfig = InstanceConfig<OutputSettings>;

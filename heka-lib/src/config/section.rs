@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::document::{Node, NodeValue};
 use super::faults::{Faults, suggestion};
 use super::position::Located;
-use super::units::{format_bytes, format_duration, parse_bytes, parse_duration};
+use heka_plugin_api::units::{format_bytes, format_duration, parse_bytes, parse_duration};
 
 /// Longer names are refused: they appear in file names, metrics and errors.
 pub(super) const NAME_CHARS_MAX: usize = 64;

@@ -89,8 +89,10 @@ struct RunningFilter {
     stopped: Option<String>,
     restarts: u32,
     next_tick: Option<Instant>,
-    /// Most hops of a message seen since the last tick.
+    /// Most hops of a message in the batch at hand: what it emits now answers to these.
     hops: u16,
+    /// Most hops of a message seen since the last tick: what a tick emits may come from any of them.
+    hops_since_tick: u16,
 }
 
 impl ChainStage {
@@ -142,7 +144,8 @@ impl ChainStage {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.stop.is_aborting() {
-                return;
+                // What is gathered is still sent, so that it is counted as given up.
+                break;
             }
             self.tick(false);
             if self.oldest.is_some_and(|oldest| oldest.elapsed() >= self.linger) {
@@ -279,10 +282,10 @@ impl ChainStage {
                 continue;
             }
             filter.schedule(now);
+            filter.hops = std::mem::take(&mut filter.hops_since_tick);
             filter.tick(&mut self.emitted);
             self.scratch.current.clear();
             self.take_emitted(index);
-            self.filters[index].hops = 0;
             self.run_emitted(index + 1);
         }
     }
@@ -312,7 +315,8 @@ struct FilterCall<'c> {
 
 impl RunningFilter {
     fn new(plan: FilterPlan) -> RunningFilter {
-        let mut filter = RunningFilter { plan, stopped: None, restarts: 0, next_tick: None, hops: 0 };
+        let mut filter =
+            RunningFilter { plan, stopped: None, restarts: 0, next_tick: None, hops: 0, hops_since_tick: 0 };
         filter.schedule(Instant::now());
         filter
     }
@@ -324,7 +328,8 @@ impl RunningFilter {
     fn note_hops(&mut self, items: &[Item]) {
         // SAFETY: the batch's arenas keep the records.
         let hops = items.iter().map(|item| unsafe { (*item.record).hops }).max();
-        self.hops = self.hops.max(hops.unwrap_or(0));
+        self.hops = hops.unwrap_or(0);
+        self.hops_since_tick = self.hops_since_tick.max(self.hops);
     }
 
     fn process(&mut self, call: &mut FilterCall<'_>, failed: &mut Vec<(u32, String)>, stop: &StopFlags) {
@@ -379,7 +384,8 @@ impl RunningFilter {
             FailureKind::Panic if self.plan.on_panic == OnPanic::Restart && self.restarts < RESTARTS_MAX => {
                 self.restarts += 1;
                 log::error!("filter `{name}`: {reason}; restarted ({} of {RESTARTS_MAX})", self.restarts);
-                let opened = self.plan.spec.open().and_then(|mut instance| instance.start().map(|()| instance));
+                let opened =
+                    self.plan.spec.open().and_then(|mut instance| instance.start().map(|()| instance));
                 match opened {
                     Ok(instance) => self.plan.instance = instance,
                     Err(failure) => self.stop(format!("failed to restart: {}", failure.reason)),
@@ -390,7 +396,10 @@ impl RunningFilter {
     }
 
     fn stop(&mut self, reason: String) {
-        log::error!("filter `{}`: {reason}; stopped: its chain's messages become dead letters", self.plan.name);
+        log::error!(
+            "filter `{}`: {reason}; stopped: its chain's messages become dead letters",
+            self.plan.name
+        );
         self.stopped = Some(format!("the filter is stopped: {reason}"));
     }
 }

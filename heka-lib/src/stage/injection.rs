@@ -47,7 +47,8 @@ impl Lane {
     ) -> (Lane, Receiver<ToLane>) {
         let (sender, receiver) = unbounded();
         let dead_letters = Mutex::new(dead_letters);
-        let shared = LaneState { bytes: AtomicU64::new(0), bytes_max, hops_max, stats, dead_letters, in_flight };
+        let shared =
+            LaneState { bytes: AtomicU64::new(0), bytes_max, hops_max, stats, dead_letters, in_flight };
         (Lane { sender, shared: Arc::new(shared) }, receiver)
     }
 
@@ -95,6 +96,11 @@ impl Lane {
 
     /// Ends the injection stage once it has done what is in the lane.
     pub(crate) fn close(&self) {
+        // The output for dead letters ends when nobody can send to it any more. The lock is only taken when a chain
+        // waits for that output: then the deadline has passed, and the output ends without this.
+        if let Ok(mut dead_letters) = self.shared.dead_letters.try_lock() {
+            dead_letters.close();
+        }
         let _ = self.sender.send(ToLane::Close);
     }
 
@@ -104,7 +110,12 @@ impl Lane {
     }
 
     /// Copies messages of an embedder into the lane.
-    pub(crate) fn inject(&self, message: &Message<'_>, pool: &ArenaPool, bytes_max: usize) -> Result<(), String> {
+    pub(crate) fn inject(
+        &self,
+        message: &Message<'_>,
+        pool: &ArenaPool,
+        bytes_max: usize,
+    ) -> Result<(), String> {
         let mut writer = RecordWriter::new(pool, bytes_max);
         let mut entries = Vec::new();
         // SAFETY: the writer is the host's own.
@@ -142,4 +153,3 @@ impl InjectionStage {
         routes.flush();
     }
 }
-

@@ -58,7 +58,13 @@ struct Reading {
 }
 
 impl InputStage {
-    pub(crate) fn new(plan: InputPlan, instance: Instance, started: bool, intake: Intake, stop_slot: StopSlot) -> InputStage {
+    pub(crate) fn new(
+        plan: InputPlan,
+        instance: Instance,
+        started: bool,
+        intake: Intake,
+        stop_slot: StopSlot,
+    ) -> InputStage {
         let reading = Box::new(Reading {
             streams: Vec::new(),
             counted: Vec::new(),
@@ -197,7 +203,8 @@ impl InputStage {
         if Instant::now() < due {
             return;
         }
-        self.next_tick = self.plan.ticker.or(self.instance.ticker()).map(|interval| Instant::now() + interval);
+        self.next_tick =
+            self.plan.ticker.or(self.instance.ticker()).map(|interval| Instant::now() + interval);
         if let Err(failure) = self.instance.tick(std::ptr::null_mut()) {
             log::warn!("input `{}`: tick: {}", self.plan.name, failure.reason);
         }
@@ -385,7 +392,12 @@ unsafe extern "C" fn rename_stream(context: *mut c_void, stream: u64, name: Slic
     }
 }
 
-unsafe extern "C" fn stream_buffer(context: *mut c_void, stream: u64, min: usize, len: *mut usize) -> *mut u8 {
+unsafe extern "C" fn stream_buffer(
+    context: *mut c_void,
+    stream: u64,
+    min: usize,
+    len: *mut usize,
+) -> *mut u8 {
     // SAFETY: as above.
     let reading = unsafe { reading(context) };
     let Some(Some(stream)) = reading.streams.get_mut(stream as usize) else { return std::ptr::null_mut() };

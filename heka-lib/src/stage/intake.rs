@@ -252,7 +252,12 @@ impl Intake {
     }
 
     /// Writes messages whose payload is the frame.
-    fn record<'f>(&mut self, frames: impl Iterator<Item = &'f Frame>, refused: Option<&str>, source: Source<'_>) {
+    fn record<'f>(
+        &mut self,
+        frames: impl Iterator<Item = &'f Frame>,
+        refused: Option<&str>,
+        source: Source<'_>,
+    ) {
         let (raw_type, hostname) = (self.plan.raw_type.as_bytes(), self.plan.hostname.as_bytes());
         self.shared.clear();
         self.shared.extend_from_slice(raw_type);

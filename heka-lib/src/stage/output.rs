@@ -148,7 +148,8 @@ impl OutputStage {
     fn encode(&mut self, batch: &mut Batch) {
         let Some((spec, encoder)) = &mut self.plan.encoder else { return };
         self.encoded.start(batch.len());
-        let mut raw = abi::Batch { items: batch.items().as_ptr(), len: batch.len() as u32, completed: 0, ticket: 0 };
+        let mut raw =
+            abi::Batch { items: batch.items().as_ptr(), len: batch.len() as u32, completed: 0, ticket: 0 };
         let mut refused = Vec::new();
         while raw.completed < raw.len {
             let result = self.encoded.with_buffer(|buffer| encoder.encode(&mut raw, buffer));
@@ -281,7 +282,8 @@ impl OutputStage {
         self.plan.stats.retries.add(1);
         let delay = self.back_off.next(failure.after);
         let (name, reason) = (&self.plan.name, &failure.reason);
-        self.log.warn(|| format!("output `{name}`: {reason}; {messages} messages wait, next try in {delay:.1?}"));
+        self.log
+            .warn(|| format!("output `{name}`: {reason}; {messages} messages wait, next try in {delay:.1?}"));
         self.plan.stop.wait_unless_aborting(delay);
     }
 
@@ -315,7 +317,9 @@ impl OutputStage {
         for (ticket, count) in self.answers.wait(time) {
             let Some(index) = self.deferred.iter().position(|deferred| deferred.ticket == ticket) else {
                 let name = &self.plan.name;
-                self.log.warn(|| format!("output `{name}`: acknowledged a batch that it doesn't hold (ticket {ticket})"));
+                self.log.warn(|| {
+                    format!("output `{name}`: acknowledged a batch that it doesn't hold (ticket {ticket})")
+                });
                 continue;
             };
             let deferred = &mut self.deferred[index];

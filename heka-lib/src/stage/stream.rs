@@ -55,7 +55,13 @@ impl StreamState {
     }
 
     /// Gives the buffer back; the bytes from `consumed` to `filled` are the new rest.
-    pub(super) fn give_back(&mut self, room: &mut ReadRoom, mut buffer: Vec<u8>, consumed: usize, filled: usize) {
+    pub(super) fn give_back(
+        &mut self,
+        room: &mut ReadRoom,
+        mut buffer: Vec<u8>,
+        consumed: usize,
+        filled: usize,
+    ) {
         let left = filled - consumed;
         if self.filled > COPIED_REST_MAX && left > COPIED_REST_MAX {
             buffer.copy_within(consumed..filled, 0);

@@ -36,7 +36,10 @@ fn schema(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
         fields.named.iter().map(|field| option(field, all_default)).collect::<syn::Result<Vec<_>>>()?;
     let (name, doc) = (&input.ident, doc(&input.attrs));
     if doc.is_empty() {
-        return Err(syn::Error::new_spanned(name, "needs a doc comment: it tells users what the plugin does"));
+        return Err(syn::Error::new_spanned(
+            name,
+            "needs a doc comment: it tells users what the plugin does",
+        ));
     }
     let (generics, arguments, conditions) = input.generics.split_for_impl();
     Ok(quote! {
@@ -51,7 +54,11 @@ fn option(field: &Field, all_default: bool) -> syn::Result<proc_macro2::TokenStr
     let words = serde_words(&field.attrs)?;
     let renamed = words.iter().find(|(word, _)| word == "rename").and_then(|(_, value)| value.clone());
     let name = renamed.unwrap_or_else(|| {
-        field.ident.as_ref().map(|ident| ident.to_string().trim_start_matches("r#").to_owned()).unwrap_or_default()
+        field
+            .ident
+            .as_ref()
+            .map(|ident| ident.to_string().trim_start_matches("r#").to_owned())
+            .unwrap_or_default()
     });
     let shown = schema_words(&field.attrs)?;
     let find = |key: &str| shown.iter().find(|(word, _)| word == key).map(|(_, value)| value.clone());
@@ -80,7 +87,8 @@ fn option_type(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
     let Data::Enum(data) = &input.data else {
         return Err(syn::Error::new_spanned(input, "an option type is an enum of unit variants"));
     };
-    let names: Vec<String> = data.variants.iter().map(|variant| snake_case(&variant.ident.to_string())).collect();
+    let names: Vec<String> =
+        data.variants.iter().map(|variant| snake_case(&variant.ident.to_string())).collect();
     let (name, text) = (&input.ident, format!("one of: {}", names.join(", ")));
     Ok(quote! {
         impl ::heka_plugin_api::OptionType for #name {
@@ -137,10 +145,11 @@ fn schema_words(attributes: &[Attribute]) -> syn::Result<Vec<(String, String)>> 
 
 /// The doc comment in one line.
 fn doc(attributes: &[Attribute]) -> String {
-    let lines = attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(|attribute| {
-        let syn::Meta::NameValue(pair) = &attribute.meta else { return None };
-        let syn::Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };
-        Some(text.value().trim().to_owned())
-    });
+    let lines =
+        attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(|attribute| {
+            let syn::Meta::NameValue(pair) = &attribute.meta else { return None };
+            let syn::Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };
+            Some(text.value().trim().to_owned())
+        });
     lines.collect::<Vec<_>>().join(" ").trim().to_owned()
 }

@@ -43,7 +43,8 @@ fn file(bench: &Bench) -> Result<(), String> {
         let _ = fs::remove_file(&out);
         let started = Instant::now();
         let target = fs::File::create(&out).map_err(|error| error.to_string())?;
-        let status = Command::new("cat").arg(&input).stdout(target).status().map_err(|error| error.to_string())?;
+        let status =
+            Command::new("cat").arg(&input).stdout(target).status().map_err(|error| error.to_string())?;
         let seconds = started.elapsed().as_secs_f64();
         let _ = fs::remove_file(&out);
         if status.success() { Ok(lines / seconds / 1e6) } else { Err("cat failed".to_owned()) }

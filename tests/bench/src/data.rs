@@ -22,7 +22,12 @@ const AGENTS: [&str; 3] = [
 pub(crate) fn plain(bench: &Bench) -> Result<PathBuf, String> {
     write(bench, "plain.log", |number, line| {
         let level = if number.is_multiple_of(20) { RARE } else { "INFO" };
-        let _ = write!(line, "2026-11-22T10:00:00.{:06}Z {level} worker-{} request {number} ", number % 1_000_000, number % 8);
+        let _ = write!(
+            line,
+            "2026-11-22T10:00:00.{:06}Z {level} worker-{} request {number} ",
+            number % 1_000_000,
+            number % 8
+        );
         while line.len() < 179 {
             line.push("abcdefghijklmnopqrstuvwxyz".as_bytes()[line.len() % 26] as char);
         }
@@ -51,7 +56,8 @@ fn write(bench: &Bench, name: &str, fill: impl Fn(u64, &mut String)) -> Result<P
     if fs::metadata(&path).is_ok() {
         return Ok(path);
     }
-    let file = File::create(&path).map_err(|error| format!("failed to create `{}`: {error}", path.display()))?;
+    let file =
+        File::create(&path).map_err(|error| format!("failed to create `{}`: {error}", path.display()))?;
     let (mut out, mut line) = (BufWriter::with_capacity(1 << 20, file), String::new());
     for number in 0..bench.scaled(LINES) {
         line.clear();

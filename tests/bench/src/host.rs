@@ -57,7 +57,8 @@ impl Bench {
     pub(crate) fn config(&self, name: &str, text: &str) -> Result<PathBuf, String> {
         let path = self.work.join(format!("{name}.toml"));
         let state = self.work.join("state").display().to_string();
-        fs::write(&path, format!("[heka]\nstate_dir = \"{state}\"\n{text}")).map_err(|error| error.to_string())?;
+        fs::write(&path, format!("[heka]\nstate_dir = \"{state}\"\n{text}"))
+            .map_err(|error| error.to_string())?;
         Ok(path)
     }
 
@@ -112,7 +113,8 @@ impl Served {
     pub(crate) fn processor_seconds(&self) -> f64 {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
         let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        let ticks =
+            |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
         (ticks(11) + ticks(12)) / 100.0
     }
 

@@ -30,7 +30,8 @@ pub(crate) fn idle(bench: &Bench) -> Result<(), String> {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(IDLE_SECONDS) {
         for file in &mut files {
-            let line: &[u8] = b"192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl\"\n";
+            let line: &[u8] =
+                b"192.0.2.1 - - [22/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl\"\n";
             file.write_all(line).map_err(|error| error.to_string())?;
             std::thread::sleep(Duration::from_micros(900));
         }

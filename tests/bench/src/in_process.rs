@@ -33,7 +33,10 @@ pub(crate) fn matchers(bench: &Bench) -> Result<(), String> {
             bench.scaled(MESSAGES)
         );
         for number in 1..count {
-            let _ = write!(text, "[chains.c{number}]\nmatcher = 'Type == \"t{number}\"'\noutputs = [\"nowhere\"]\n");
+            let _ = write!(
+                text,
+                "[chains.c{number}]\nmatcher = 'Type == \"t{number}\"'\noutputs = [\"nowhere\"]\n"
+            );
         }
         text
     };

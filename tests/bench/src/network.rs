@@ -16,8 +16,14 @@ pub(crate) fn tcp(bench: &Bench) -> Result<(), String> {
     let rate = bench.median(|| flood(bench, heka, chain, &["--format", "heka", "--type", "x"]))?;
     show("heka frames over TCP -> matcher -> file", rate, "M/s", "3");
     for connections in ["1", "8"] {
-        let flooded = || flood(bench, "", "matcher = 'TRUE'", &["--format", "lines", "--connections", connections]);
-        show(&format!("lines over TCP, {connections} connections -> file"), bench.median(flooded)?, "M/s", "3");
+        let flooded =
+            || flood(bench, "", "matcher = 'TRUE'", &["--format", "lines", "--connections", connections]);
+        show(
+            &format!("lines over TCP, {connections} connections -> file"),
+            bench.median(flooded)?,
+            "M/s",
+            "3",
+        );
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use heka_heka::signing::{HashFunction, SigningKey};
 use std::path::PathBuf;
 
 /// Who signs the message.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args)]
 pub(super) struct SignatureArguments {
     /// Sign the message as NAME
     #[arg(long, value_name = "NAME", requires = "secret")]
@@ -22,7 +22,7 @@ pub(super) struct SignatureArguments {
     key_version: u32,
     /// The hash function: sha1 or md5
     #[arg(long, default_value = "sha1", requires = "signer", value_parser = parse_hash)]
-    hash: Option<HashFunction>,
+    hash: HashFunction,
 }
 
 fn parse_hash(name: &str) -> Result<HashFunction, String> {
@@ -50,8 +50,7 @@ impl SignatureArguments {
         }
         let key = self.key()?;
         let key = SigningKey::new(&key).filter(|_| !key.is_empty()).ok_or("the key can't be used: it is empty")?;
-        let hash = self.hash.unwrap_or(HashFunction::Sha1);
-        Ok(Some(Signer { name, key, key_version: self.key_version, hash }))
+        Ok(Some(Signer { name, key, key_version: self.key_version, hash: self.hash }))
     }
 
     fn key(&self) -> Result<Vec<u8>, String> {
