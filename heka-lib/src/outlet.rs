@@ -74,6 +74,14 @@ impl Outlet {
         }
     }
 
+    /// As `send_flush`, but not if the chain's channel is full: then it could not pass on what its tickers emit.
+    pub(crate) fn try_send_flush(&self) {
+        self.receiver.count(0);
+        if self.sender.try_send(ToStage::Flush).is_err() {
+            self.receiver.count_abandoned(0);
+        }
+    }
+
     /// Tells an output to open its files anew; not if its channel is full, when it is busy enough to do so anyway.
     pub(crate) fn send_reopen(&self) {
         if self.sender.try_send(ToStage::Reopen).is_err() {

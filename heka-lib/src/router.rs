@@ -3,6 +3,7 @@
 use crate::build::{Built, Surroundings, Tier, build, check};
 use crate::config::{Config, Faults};
 use crate::instance::Stopper;
+use crate::outlet::Outlet;
 use crate::plugin::Registry;
 use crate::stats::RouterStats;
 use crate::stop::StopFlags;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long threads that were told to leave everything may take to do so.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
+/// How long before the deadline tickers strike though inputs have not ended, or half the deadline if that is shorter.
+const LAST_TICKS: Duration = Duration::from_secs(1);
 /// How often the shutdown looks whether the chains are empty.
 const EMPTY_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -73,7 +76,7 @@ impl Router {
         })
     }
 
-    /// Puts a message into the router, as if an input had read it. Never blocks. `[any thread]`
+    /// Puts a message into the router, as if an input had read it. Waits for no chain. `[any thread]`
     ///
     /// The message is copied; it goes to every chain whose matcher accepts it. When `inject_lane_bytes_max` bytes
     /// wait already, it becomes a dead letter.
@@ -117,7 +120,7 @@ impl Router {
         let deadline = Instant::now() + self.deadline;
         self.stop.stop();
         stop_all(&built.input_stops);
-        let ended = built.threads.wait(&[Tier::Input], deadline) && self.empty_chains(&built, deadline);
+        let ended = self.end_inputs(&mut built, deadline) && self.empty_chains(&built, deadline);
         built.lane.close();
         built.chains.clear();
         built.outputs.clear();
@@ -132,6 +135,16 @@ impl Router {
             }
         }
         built.stats.snapshot()
+    }
+
+    /// Waits for the inputs. When one waits for an output until shortly before the deadline, the tickers of all chains
+    /// that can take anything strike now, so that what they absorbed from other inputs is still delivered.
+    fn end_inputs(&self, built: &mut Built, deadline: Instant) -> bool {
+        if built.threads.wait(&[Tier::Input], deadline - self.deadline.min(LAST_TICKS * 2) / 2) {
+            return true;
+        }
+        built.chains.iter().for_each(Outlet::try_send_flush);
+        built.threads.wait(&[Tier::Input], deadline)
     }
 
     /// Lets tickers strike a last time, until nothing is left inside chains and the injection lane. What a ticker

@@ -505,7 +505,7 @@ impl Layout {
 fn first_difference(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let start = lines.iter().rposition(|line| line.starts_with("Error:")).unwrap_or(0);
-    let mut line = lines[start..].join(" ");
+    let mut line = lines[start..].join(" ").trim_start_matches("Error:").to_owned();
     line.truncate(line.char_indices().nth(200).map_or(line.len(), |(at, _)| at));
     line
 }

@@ -6,6 +6,7 @@ use crate::error::PluginError;
 use crate::message::{Message, Value, span_word};
 use crate::origin::{Origin, random_uuid};
 use crate::writer::Defaults;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 const HEADER_BYTES: usize = size_of::<Record>();
@@ -92,11 +93,15 @@ impl TextValue {
 ///
 /// Setting a header text twice keeps the last; adding a field twice keeps both. A message that grows beyond
 /// `message_bytes_max` is reported by `finish`, not by the setters.
+///
+/// The header is written in place, each part once: copied from a struct on the stack, it would be loaded in wider
+/// pieces than it was stored in just before, which stalls.
 pub struct MessageBuilder<'w> {
     start: *mut u8,
     used: usize,
     limit: usize,
-    header: Record,
+    /// Stands in for the record's header when there was no memory for it.
+    spare: Option<Box<Record>>,
     uuid_given: bool,
     failed: Option<&'static str>,
     raw: &'w mut Writer,
@@ -110,7 +115,8 @@ macro_rules! text_setters {
         $(#[$doc])*
         #[inline]
         pub fn $name(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-            self.header.$name = self.append(bytes.as_ref());
+            let span = self.append(bytes.as_ref());
+            self.header().$name = span;
             self
         }
 
@@ -119,7 +125,7 @@ macro_rules! text_setters {
         /// The bytes are those of [`MessageBuilder::text`]: nothing is copied.
         #[inline]
         pub fn $text(&mut self, text: Text) -> &mut Self {
-            self.header.$name = text.0;
+            self.header().$name = text.0;
             self
         }
     )*};
@@ -134,37 +140,54 @@ impl<'w> MessageBuilder<'w> {
         index: &'w mut u32,
     ) -> MessageBuilder<'w> {
         entries.clear();
-        let start = raw.cursor;
-        let header = Record {
-            flags: defaults.flags,
-            timestamp: defaults.timestamp,
-            origin_index: *index,
-            origin_stream: defaults.origin.stream,
-            origin_position: defaults.origin.position,
-            hops: defaults.hops,
-            ..EMPTY_RECORD
+        let mut room = Room { start: raw.cursor, limit: raw.end as usize - raw.cursor as usize, spare: None };
+        if room.limit < HEADER_BYTES {
+            room = Room::find(raw);
+        }
+        let header = match &mut room.spare {
+            // SAFETY: there is room for a header at `start`, which is 8-aligned.
+            None => unsafe { &mut *room.start.cast::<MaybeUninit<Record>>() }.write(EMPTY_RECORD),
+            Some(spare) => spare,
         };
-        let limit = raw.end as usize - start as usize;
-        let builder = MessageBuilder {
+        header.flags = defaults.flags;
+        header.timestamp = defaults.timestamp;
+        header.origin_index = *index;
+        header.origin_stream = defaults.origin.stream;
+        header.origin_position = defaults.origin.position;
+        header.hops = defaults.hops;
+        let Room { start, limit, spare } = room;
+        let failed = spare.is_some().then_some(TOO_LARGE);
+        // Made in one go where it is used: moving it would stall as copying a header would.
+        MessageBuilder {
             start,
             used: HEADER_BYTES,
             limit,
-            header,
+            spare,
             uuid_given: false,
-            failed: None,
+            failed,
             raw,
             entries,
             defaults,
             index,
-        };
-        builder.with_room()
+        }
+    }
+
+    #[inline]
+    fn header(&mut self) -> &mut Record {
+        match &mut self.spare {
+            // SAFETY: the first bytes behind `start` are the header's, 8-aligned and written by `new`.
+            None => unsafe { &mut *self.start.cast::<Record>() },
+            Some(spare) => spare,
+        }
     }
 
     /// Makes this message a copy of a whole other one.
     pub(crate) fn copy(&mut self, message: &Message<'_>) -> Result<(), PluginError> {
         let bytes = message.record_bytes();
         self.used = 0;
-        self.append(bytes);
+        if self.failed.is_none() {
+            self.append(bytes);
+        }
         if self.failed.is_some() {
             return Err(too_large(self.raw.record_bytes_max));
         }
@@ -188,35 +211,35 @@ impl<'w> MessageBuilder<'w> {
     /// Sets the untouched Heka protobuf image of this very message, whose bytes are inside the message already.
     #[inline]
     pub fn raw_text(&mut self, image: Text) -> &mut Self {
-        self.header.raw = image.0;
+        self.header().raw = image.0;
         self
     }
 
     /// Sets the time, in nanoseconds since 1970-01-01 UTC.
     #[inline]
     pub fn timestamp(&mut self, ns: i64) -> &mut Self {
-        self.header.timestamp = ns;
+        self.header().timestamp = ns;
         self
     }
 
     /// Sets the syslog severity, 0 to 7.
     #[inline]
     pub fn severity(&mut self, severity: i32) -> &mut Self {
-        self.header.severity = severity;
+        self.header().severity = severity;
         self
     }
 
     /// Sets the process id.
     #[inline]
     pub fn pid(&mut self, pid: i32) -> &mut Self {
-        self.header.pid = pid;
+        self.header().pid = pid;
         self
     }
 
     /// Sets the UUID; without it the message gets one from its origin, or a random one.
     #[inline]
     pub fn uuid(&mut self, uuid: [u8; 16]) -> &mut Self {
-        self.header.uuid = uuid;
+        self.header().uuid = uuid;
         self.uuid_given = true;
         self
     }
@@ -306,7 +329,7 @@ impl<'w> MessageBuilder<'w> {
 
     /// Marks the message as cut at its size limit.
     pub fn truncated(&mut self) -> &mut Self {
-        self.header.flags |= record_flag::TRUNCATED;
+        self.header().flags |= record_flag::TRUNCATED;
         self
     }
 
@@ -331,18 +354,18 @@ impl<'w> MessageBuilder<'w> {
         if let Some(reason) = self.failed {
             return Err(self.refuse(reason));
         }
-        self.header.fields_offset = table as u32;
-        self.header.field_count =
-            u16::try_from(self.entries.len()).map_err(|_| self.refuse("too many fields"))?;
-        self.header.size = self.used as u32;
-        if !self.uuid_given {
-            self.header.uuid = match self.header.origin_stream {
+        let count = u16::try_from(self.entries.len()).map_err(|_| self.refuse("too many fields"))?;
+        let (uuid_given, used, origin) = (self.uuid_given, self.used, self.defaults.origin);
+        let header = self.header();
+        header.fields_offset = table as u32;
+        header.field_count = count;
+        header.size = used as u32;
+        if !uuid_given {
+            header.uuid = match header.origin_stream {
                 0 => random_uuid(),
-                _ => Origin { index: self.header.origin_index, ..self.defaults.origin }.uuid(),
+                _ => Origin { index: header.origin_index, ..origin }.uuid(),
             };
         }
-        // SAFETY: the header's room was reserved first; `start` is 8-aligned.
-        unsafe { self.start.cast::<Record>().write(self.header) };
         self.push(self.used);
         *self.index += 1;
         Ok(())
@@ -350,14 +373,17 @@ impl<'w> MessageBuilder<'w> {
 
     #[inline]
     fn fill(&mut self, defaults: &Defaults<'_>) {
-        if self.header.message_type.len == 0 {
-            self.header.message_type = self.append(defaults.message_type);
+        if self.header().message_type.len == 0 {
+            let span = self.append(defaults.message_type);
+            self.header().message_type = span;
         }
-        if self.header.logger.len == 0 {
-            self.header.logger = self.append(defaults.logger);
+        if self.header().logger.len == 0 {
+            let span = self.append(defaults.logger);
+            self.header().logger = span;
         }
-        if self.header.hostname.len == 0 {
-            self.header.hostname = self.append(defaults.hostname);
+        if self.header().hostname.len == 0 {
+            let span = self.append(defaults.hostname);
+            self.header().hostname = span;
         }
     }
 
@@ -397,7 +423,7 @@ impl<'w> MessageBuilder<'w> {
         }
         let offset = self.used;
         // SAFETY: there are `bytes.len()` free bytes behind `used`, as just checked.
-        unsafe { copy_bytes(bytes.as_ptr(), self.start.add(offset), bytes.len()) };
+        unsafe { copy_bytes(bytes.as_ptr(), self.start.wrapping_add(offset), bytes.len()) };
         self.used += bytes.len();
         Span { offset: offset as u32, len: bytes.len() as u32 }
     }
@@ -406,18 +432,6 @@ impl<'w> MessageBuilder<'w> {
     fn align(&mut self) {
         let padding = self.used.wrapping_neg() % 8;
         self.append(&[0; 8][..padding]);
-    }
-
-    #[inline]
-    fn with_room(mut self) -> Self {
-        if self.limit < HEADER_BYTES {
-            self.used = 0;
-            self.limit = 0;
-            if self.grow(HEADER_BYTES) {
-                self.used = HEADER_BYTES;
-            }
-        }
-        self
     }
 
     #[cold]
@@ -438,3 +452,23 @@ impl<'w> MessageBuilder<'w> {
 }
 
 const TOO_LARGE: &str = "too large";
+
+/// Where a new record begins.
+struct Room {
+    start: *mut u8,
+    limit: usize,
+    /// Stands in for the header when there is no memory.
+    spare: Option<Box<Record>>,
+}
+
+impl Room {
+    #[cold]
+    fn find(raw: &mut Writer) -> Room {
+        // SAFETY: the host's function on the host's writer; nothing is written yet.
+        let start = unsafe { (raw.grow)(raw, std::ptr::null(), 0, HEADER_BYTES) };
+        match start.is_null() {
+            true => Room { start, limit: HEADER_BYTES, spare: Some(Box::new(EMPTY_RECORD)) },
+            false => Room { start, limit: raw.end as usize - start as usize, spare: None },
+        }
+    }
+}

@@ -51,21 +51,37 @@ pub trait Encoder: Sized + Send + 'static {
 }
 
 /// Appends bytes to the host's buffer.
+///
+/// Where it stands is its own until the message is finished: through the host's struct, each append would wait for
+/// the one before to reach memory.
 pub struct ByteWriter<'a> {
+    cursor: *mut u8,
+    free: usize,
     raw: &'a mut Buffer,
     too_large: bool,
 }
 
-impl ByteWriter<'_> {
+impl<'a> ByteWriter<'a> {
+    #[inline]
+    fn new(raw: &'a mut Buffer) -> ByteWriter<'a> {
+        // SAFETY: `len` is inside the buffer.
+        let cursor = unsafe { raw.data.add(raw.len) };
+        ByteWriter { cursor, free: raw.capacity - raw.len, raw, too_large: false }
+    }
+
     /// Appends bytes.
     #[inline]
     pub fn put(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
-        if let Some(target) = self.room(bytes.len()) {
-            // SAFETY: `room` made sure of the room.
-            unsafe { copy_bytes(bytes.as_ptr(), target, bytes.len()) };
-            self.raw.len += bytes.len();
+        if bytes.len() > self.free && !self.grow(bytes.len()) {
+            return;
         }
+        // SAFETY: as many bytes are free behind the cursor, as just checked.
+        unsafe {
+            copy_bytes(bytes.as_ptr(), self.cursor, bytes.len());
+            self.cursor = self.cursor.add(bytes.len());
+        }
+        self.free -= bytes.len();
     }
 
     /// Appends one byte.
@@ -74,22 +90,29 @@ impl ByteWriter<'_> {
         self.put([byte]);
     }
 
-    /// Lets `write` fill up to `max` bytes of free room in place; it returns how many it has filled.
+    /// Appends `len` bytes, at first 0, that `fill` changes in place.
     ///
-    /// Does nothing when the message is over its limit.
+    /// `fill` is not called when the message is over its limit.
     #[inline]
-    pub fn put_with(&mut self, max: usize, write: impl FnOnce(&mut [std::mem::MaybeUninit<u8>]) -> usize) {
-        if let Some(target) = self.room(max) {
-            // SAFETY: `max` bytes are free behind `len`.
-            let room = unsafe { std::slice::from_raw_parts_mut(target.cast(), max) };
-            self.raw.len += write(room).min(max);
+    pub fn put_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
+        if len > self.free && !self.grow(len) {
+            return;
         }
+        // SAFETY: `len` bytes are free behind the cursor, as just checked, and set before they are lent.
+        let place = unsafe {
+            self.cursor.write_bytes(0, len);
+            std::slice::from_raw_parts_mut(self.cursor, len)
+        };
+        fill(place);
+        // SAFETY: as above.
+        self.cursor = unsafe { self.cursor.add(len) };
+        self.free -= len;
     }
 
     /// Returns how many bytes the buffer holds: those of this message and of the ones before it in the batch.
     #[inline]
     pub fn position(&self) -> usize {
-        self.raw.len
+        self.raw.capacity - self.free
     }
 
     /// Returns the bytes from a [`position`](ByteWriter::position) on, to be changed in place.
@@ -97,33 +120,29 @@ impl ByteWriter<'_> {
     /// Empty if `position` is behind the end.
     #[inline]
     pub fn written_from(&mut self, position: usize) -> &mut [u8] {
-        let start = position.min(self.raw.len);
-        if start == self.raw.len {
-            return &mut [];
-        }
-        // SAFETY: the first `len` bytes of the buffer are written.
-        unsafe { std::slice::from_raw_parts_mut(self.raw.data.add(start), self.raw.len - start) }
+        let len = self.position().saturating_sub(position);
+        // SAFETY: the bytes before the cursor are written, and `position` is not behind it if there are any.
+        unsafe { std::slice::from_raw_parts_mut(self.cursor.sub(len), len) }
     }
 
     /// Takes back everything from a [`position`](ByteWriter::position) on.
     pub fn truncate(&mut self, position: usize) {
-        self.raw.len = self.raw.len.min(position);
-    }
-
-    #[inline]
-    fn room(&mut self, more: usize) -> Option<*mut u8> {
-        if self.raw.capacity - self.raw.len < more && !self.grow(more) {
-            return None;
-        }
-        // SAFETY: `len` is inside the buffer.
-        Some(unsafe { self.raw.data.add(self.raw.len) })
+        let len = self.position().saturating_sub(position);
+        // SAFETY: as in `written_from`.
+        self.cursor = unsafe { self.cursor.sub(len) };
+        self.free += len;
     }
 
     #[cold]
     fn grow(&mut self, more: usize) -> bool {
-        // SAFETY: the host's function on the host's buffer.
+        let len = self.position();
+        self.raw.len = len;
+        // SAFETY: the host's function on the host's buffer, whose first `len` bytes are written.
         let grown = !self.too_large && unsafe { (self.raw.grow)(self.raw, more) } == status::OK;
         self.too_large = !grown;
+        // SAFETY: `len` is inside the buffer, wherever it is now.
+        self.cursor = unsafe { self.raw.data.add(len) };
+        self.free = self.raw.capacity - len;
         grown
     }
 }
@@ -164,10 +183,11 @@ unsafe fn encode_batch<E: Encoder>(
         // SAFETY: below `len`; the host keeps records valid for the call.
         let message = unsafe { Message::from_record((*batch.items.add(index)).record) };
         let start = out.len;
-        let mut bytes = ByteWriter { raw: out, too_large: false };
+        let mut bytes = ByteWriter::new(out);
         let result = encoder.encode_message(&message, &mut bytes, context);
+        let (end, too_large) = (bytes.position(), bytes.too_large);
         let failure = match result {
-            Ok(()) if bytes.too_large => Some("the encoded message is too large".to_owned()),
+            Ok(()) if too_large => Some("the encoded message is too large".to_owned()),
             Ok(()) => None,
             Err(PluginError::Message(reason)) => Some(reason),
             Err(error) => {
@@ -175,6 +195,7 @@ unsafe fn encode_batch<E: Encoder>(
                 return Err(error);
             }
         };
+        out.len = end;
         if let Some(reason) = failure {
             out.len = start;
             context.message_failed(index, &reason);

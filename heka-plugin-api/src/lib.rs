@@ -75,8 +75,10 @@ mod message;
 mod origin;
 mod output;
 mod owned;
+mod part;
 mod schema;
 mod shell;
+mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod units;
@@ -96,5 +98,7 @@ pub use message::{Field, Fields, Message, Value, ValueType};
 pub use origin::{Origin, random_uuid};
 pub use output::{Delivered, Delivery, Output};
 pub use owned::OwnedMessage;
+pub use part::{Part, PartError, PartValue};
 pub use schema::{ByteSize, Interval, OptionSchema, OptionType, Schema};
+pub use template::{Piece, Template, TemplateError};
 pub use writer::MessageWriter;

@@ -124,6 +124,31 @@ impl HeapWriter {
     }
 }
 
+#[cfg(feature = "testing")]
+impl HeapWriter {
+    /// Forgets all items and makes their memory free again, as one chunk as large as all before.
+    pub(crate) fn reset(&mut self) {
+        self.raw.len = 0;
+        let chunks = &mut self.memory.chunks;
+        if chunks.len() > 1 {
+            let words = chunks.iter().map(|chunk| chunk.len()).sum();
+            chunks.clear();
+            chunks.push(vec![0; words].into_boxed_slice());
+        }
+        if let Some(chunk) = chunks.first_mut() {
+            let free = chunk.as_mut_ptr_range();
+            (self.raw.cursor, self.raw.end) = (free.start.cast(), free.end.cast());
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Default for HeapWriter {
+    fn default() -> HeapWriter {
+        HeapWriter::new()
+    }
+}
+
 /// Keeps the memory alive although only `raw` points to it.
 impl Drop for HeapWriter {
     fn drop(&mut self) {

@@ -18,10 +18,28 @@ pub struct Host {
 pub struct Ended {
     /// Its exit status.
     pub status: Option<i32>,
-    /// What it wrote to standard output.
+    /// What it wrote to standard output, as text.
     pub stdout: String,
+    /// The same, byte for byte.
+    pub stdout_bytes: Vec<u8>,
     /// What it wrote to standard error.
     pub stderr: String,
+}
+
+impl Ended {
+    /// One of the counts that it showed at its end: `count("input web", "messages")`.
+    pub fn count(&self, stage: &str, what: &str) -> u64 {
+        count_in(&self.stderr, stage, what)
+    }
+}
+
+/// Looks a count up in the table that was shown last; what is not shown is 0.
+fn count_in(stderr: &str, stage: &str, what: &str) -> u64 {
+    let stage: Vec<&str> = stage.split_whitespace().collect();
+    let is_stage = |line: &&str| line.split_whitespace().take(stage.len()).eq(stage.iter().copied());
+    let Some(line) = stderr.lines().rfind(is_stage) else { return 0 };
+    let (_, rest) = line.split_once(&format!("  {what} ")).unwrap_or_default();
+    rest.split_whitespace().next().map_or(0, |number| number.parse().expect("a count"))
 }
 
 impl Host {
@@ -80,6 +98,19 @@ impl Host {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
+    /// Asks the daemon for its counts, and returns one of those that it has shown last: `count("input web", "messages")`.
+    pub fn count(&self, stage: &str, what: &str) -> u64 {
+        self.signal("USR1");
+        count_in(&self.stderr(), stage, what)
+    }
+
+    /// Memory that it has resident, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the daemon runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -104,8 +135,9 @@ impl Host {
     }
 
     fn ended(&self, status: ExitStatus) -> Ended {
-        let stdout = fs::read_to_string(&self.stdout).unwrap_or_default();
-        Ended { status: status.code(), stdout, stderr: self.stderr() }
+        let stdout_bytes = fs::read(&self.stdout).unwrap_or_default();
+        let stdout = String::from_utf8_lossy(&stdout_bytes).into_owned();
+        Ended { status: status.code(), stdout, stdout_bytes, stderr: self.stderr() }
     }
 }
 

@@ -193,3 +193,20 @@ fn a_message_that_a_filter_refuses_is_a_dead_letter_and_the_others_go_on() {
         assert_eq!(letter.field("dead_letter_attempts"), Some("1"));
     }
 }
+
+#[test]
+fn what_is_emitted_into_the_chain_goes_round_no_more_often_than_its_parent() {
+    let config = "[chains.one]\nmatcher = 'TRUE'\nfilters = [\"copy\", \"again\"]\noutputs = []\n".to_owned()
+        + &filter("copy", "plugin = \"echo\"\nemit_type = \"copied\"\nverdict = \"drop\"")
+        + &filter("again", "plugin = \"echo\"\nemit_type = \"again\"\nemit_to = \"router\"");
+    let (_, stats) = check(&config, "hops_max = 3");
+    assert_eq!((stats.injection.injected, stats.injection.dead_lettered), (300, 100), "{stats}");
+}
+
+#[test]
+fn one_message_that_went_round_too_often_does_not_condemn_the_next() {
+    let config = "[chains.one]\nmatcher = 'Type != \"end\"'\nfilters = [\"echo\"]\noutputs = []\n".to_owned()
+        + &filter("echo", "emit_type = \"echoed\"\nemit_to = \"router\"");
+    let (_, stats) = check(&config, "batch_messages_max = 1\nhops_max = 3");
+    assert_eq!((stats.injection.injected, stats.injection.dead_lettered), (300, 100), "{stats}");
+}

@@ -11,9 +11,9 @@ const MESSAGES: u64 = 50_000;
 fn made_to_deadlock(verdict: &str, lane: &str) -> (String, String) {
     let config = format!(
         "[inputs.one]\nplugin = \"generate\"\ncount = {MESSAGES}\n\
-         [inputs.two]\nplugin = \"generate\"\ncount = {MESSAGES}\nmessage_type = \"b\"\n\
-         [chains.a]\nmatcher = 'Type == \"generate\" || Type == \"a\"'\nfilters = [\"to_b\"]\noutputs = [\"out\"]\n\
-         [chains.b]\nmatcher = 'Type == \"b\"'\nfilters = [\"to_a\"]\noutputs = [\"out\"]\n\
+         [inputs.two]\nplugin = \"generate\"\ncount = {MESSAGES}\n\
+         [chains.a]\nmatcher = 'Logger == \"one\" || Type == \"a\"'\nfilters = [\"to_b\"]\noutputs = [\"out\"]\n\
+         [chains.b]\nmatcher = 'Logger == \"two\" || Type == \"b\"'\nfilters = [\"to_a\"]\noutputs = [\"out\"]\n\
          [filters.to_b]\nplugin = \"echo\"\nemit_type = \"b\"\nemit_to = \"router\"\nverdict = \"{verdict}\"\n\
          [filters.to_a]\nplugin = \"echo\"\nemit_type = \"a\"\nemit_to = \"router\"\nverdict = \"{verdict}\"\n\
          [outputs.out]\nplugin = \"null\"\n[outputs.dead]\nplugin = \"null\"\n"

@@ -30,7 +30,9 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
 /// What is no frame, and messages that can't be read, are reported and skipped.
 /// The status is 0 when there was none of it, and 1 otherwise.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  heka-host cat --match 'Fields[status] >= 500' --format json messages.heka")]
+#[command(
+    after_help = "Example:\n  heka-host cat --match 'Fields[status] >= 500' --format json messages.heka"
+)]
 pub(crate) struct Arguments {
     /// Files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -74,9 +76,11 @@ fn cat(arguments: &Arguments) -> Result<bool, String> {
     let format = if arguments.count { Format::Count } else { arguments.format };
     let streams = open(arguments)?;
     let out = output(arguments)?;
-    let mut listing = Listing::new(Printer::new(format, out), arguments.matcher.clone());
+    let report = |line: &str| eprintln!("{line}");
+    let mut listing = Listing::new(Printer::new(format, out), arguments.matcher.clone(), report);
     let done = if arguments.follow {
-        follow(streams, &mut listing, &stop_signal(arguments)?)
+        let stop = stop_signal(arguments)?;
+        follow(streams, &mut listing, &stop)
     } else {
         streams.into_iter().try_for_each(|mut stream| listing.read_to_end(&mut stream))
     };

@@ -3,7 +3,6 @@
 use super::config;
 use crate::plugin_dirs::PluginDirs;
 use crate::status;
-use heka_lib::Router;
 use heka_lib::config::Faults;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,9 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn check(arguments: &Arguments) -> Result<String, Faults> {
-    let config = config::read(&arguments.config)?;
-    let registry = arguments.plugins.registry(&config.host);
-    Router::check(&config, &registry)?;
+    let (config, _) = config::read_and_check(&arguments.config, &arguments.plugins)?;
     for warning in &config.warnings {
         log::warn!("{warning}");
     }

@@ -25,7 +25,9 @@ const PAYLOAD_BYTES_MAX: u64 = 64 << 20;
 ///
 /// The host needs an input `tcp` or `udp` there, with `splitter = "heka"` and `decoder = "heka"`.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  heka-host inject 127.0.0.1:5565 --type deploy --payload 'v12 is out' --field build=1207")]
+#[command(
+    after_help = "Example:\n  heka-host inject 127.0.0.1:5565 --type deploy --payload 'v12 is out' --field build=1207"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     peer: Peer,

@@ -73,11 +73,6 @@ impl fmt::Display for Peer {
 }
 
 impl Peer {
-    /// Tells whether messages travel in datagrams.
-    pub(super) fn takes_datagrams(&self) -> bool {
-        self.udp
-    }
-
     /// Connects; tries all addresses of a host name.
     ///
     /// # Errors
@@ -85,7 +80,9 @@ impl Peer {
     pub(super) fn connect(&self) -> Result<Connection, String> {
         let socket = match &self.address {
             Address::Network(text) => self.connect_network(text),
-            Address::Path(path) => UnixAddress::from_pathname(path).and_then(|address| self.connect_unix(&address)),
+            Address::Path(path) => {
+                UnixAddress::from_pathname(path).and_then(|address| self.connect_unix(&address))
+            }
             Address::Abstract(name) => {
                 UnixAddress::from_abstract_name(name).and_then(|address| self.connect_unix(&address))
             }
@@ -223,8 +220,9 @@ mod tests {
     fn nobody_listening_is_said() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let refused = Peer::new(&format!("127.0.0.1:{port}"), false).connect().unwrap_err();
-        let expected =
-            format!("failed to connect to `127.0.0.1:{port}`: connection refused; is a host listening there?");
+        let expected = format!(
+            "failed to connect to `127.0.0.1:{port}`: connection refused; is a host listening there?"
+        );
         assert_eq!(refused, expected);
         let refused = Peer::new("unix:/no/such.sock", true).connect().unwrap_err();
         assert!(refused.starts_with("failed to connect to `unix:/no/such.sock`: no such file or directory;"));
@@ -237,7 +235,11 @@ mod tests {
         let listener = std::os::unix::net::UnixListener::bind(&stream).unwrap();
         let receiver = UnixDatagram::bind(&datagram).unwrap();
         for (path, udp) in [(&stream, false), (&datagram, true)] {
-            Peer::new(&format!("unix:{}", path.display()), udp).connect().unwrap().send_all(b"bytes").unwrap();
+            Peer::new(&format!("unix:{}", path.display()), udp)
+                .connect()
+                .unwrap()
+                .send_all(b"bytes")
+                .unwrap();
         }
         let mut found = [0; 16];
         assert_eq!(receiver.recv(&mut found).unwrap(), 5);

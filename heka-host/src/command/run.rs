@@ -55,8 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn start(arguments: &Arguments) -> Result<(Config, Router), Faults> {
-    let config = config::read(&arguments.config)?;
-    let registry = arguments.plugins.registry(&config.host);
+    let (config, registry) = config::read_and_check(&arguments.config, &arguments.plugins)?;
     let mut options = RouterOptions::default();
     options.once = arguments.once;
     let router = Router::start(&config, &registry, &options)?;

@@ -174,7 +174,9 @@ impl<'d> Draft<'d> {
                 Err(error) => {
                     let (text_line, column) = (error.line(), error.column());
                     let place = if text_line == 1 { String::new() } else { format!("line {text_line}, ") };
-                    let reason = format!("{} at {place}column {column}", error.message());
+                    let (what, hint) = error.message().split_once("; ").unwrap_or((error.message(), ""));
+                    let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
+                    let reason = format!("{what} at {place}column {column}{}", hint.trim_end_matches('?'));
                     let shown = error.to_string();
                     let excerpt = shown.split_once('\n').map_or("", |(_, excerpt)| excerpt);
                     let who = format!("chain `{}`: matcher: {reason}", chain.name);

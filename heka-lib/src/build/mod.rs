@@ -309,6 +309,7 @@ impl Builder<'_> {
                 splitter: input.splitter,
                 splitter_named: input.config.settings.splitter.is_some(),
                 ticker: input.config.settings.ticker_interval,
+                linger: self.host.batch_linger,
                 once: self.around.once,
                 stop: self.around.stop.clone(),
             };

@@ -111,6 +111,14 @@ impl Faults {
         others.faults.into_iter().for_each(|fault| self.push(fault));
     }
 
+    /// Adds the faults of another collection, except those at places that have one already.
+    pub fn extend_elsewhere(&mut self, others: Faults) {
+        let before = self.clone();
+        let is_new = |fault: &Fault| !fault.position.as_ref().is_some_and(|at| before.is_at(at));
+        self.dropped += others.dropped;
+        others.faults.into_iter().filter(is_new).for_each(|fault| self.push(fault));
+    }
+
     /// Tells whether there is none.
     pub fn is_empty(&self) -> bool {
         self.faults.is_empty()

@@ -56,6 +56,15 @@ impl Config {
     /// # Errors
     /// All faults together.
     pub fn from_document_with(document: &Document, options: ConfigOptions) -> Result<Config, Faults> {
+        let (config, faults) = Self::with_faults(document, options);
+        faults.into_result(config)
+    }
+
+    /// Checks a document and gives both, all faults and what could be read in spite of them.
+    ///
+    /// Such a configuration can't be run; but `Router::check` finds what else is wrong with it, for a program that
+    /// wants to say everything at once.
+    pub fn with_faults(document: &Document, options: ConfigOptions) -> (Config, Faults) {
         let mut found = Faults::new();
         check_tables(document, &mut found);
         let mut config = Self::read(document, &mut found);
@@ -65,9 +74,8 @@ impl Config {
         let mut faults = document.faults.clone();
         // A value that already has a fault from reading, such as a reference to the environment that could
         // not be replaced, is not worth a second one.
-        let is_new = |fault: &&Fault| !fault.position.as_ref().is_some_and(|at| document.faults.is_at(at));
-        found.iter().filter(is_new).for_each(|fault| faults.push(fault.clone()));
-        faults.into_result(config)
+        faults.extend_elsewhere(found);
+        (config, faults)
     }
 
     fn read(document: &Document, faults: &mut Faults) -> Config {

@@ -60,8 +60,9 @@ impl Pattern {
     /// If `text` is no regular expression, can match nothing, has several groups or needs too big a table.
     pub(super) fn new(text: &str, at: DelimiterAt) -> Result<Self, String> {
         let syntax = syntax::Config::new().utf8(false);
-        let hir = syntax::parse_with(text, &syntax)
-            .map_err(|error| format!("delimiter `{text}`: not a regular expression:\n{error}"))?;
+        let hir = syntax::parse_with(text, &syntax).map_err(|error| {
+            format!("delimiter `{text}`: not a regular expression: {}", last_line(&error))
+        })?;
         let properties = hir.properties();
         let groups = properties.explicit_captures_len();
         if groups > 1 {
@@ -112,4 +113,11 @@ impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pattern").field("text", &self.text).field("at", &self.at).finish_non_exhaustive()
     }
+}
+
+/// Says why in one line; the lines before it show the place.
+fn last_line(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let line = text.lines().last().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }

@@ -69,6 +69,8 @@ pub(crate) struct ChainStage {
     linger: Duration,
     oldest: Option<Instant>,
     groups: u64,
+    /// Most hops of a message at hand, or behind a tick: what is emitted answers to these.
+    hops: u16,
     stop: StopFlags,
     in_flight: Arc<AtomicUsize>,
 }
@@ -89,8 +91,6 @@ struct RunningFilter {
     stopped: Option<String>,
     restarts: u32,
     next_tick: Option<Instant>,
-    /// Most hops of a message in the batch at hand: what it emits now answers to these.
-    hops: u16,
     /// Most hops of a message seen since the last tick: what a tick emits may come from any of them.
     hops_since_tick: u16,
 }
@@ -117,6 +117,7 @@ impl ChainStage {
             linger: plan.linger,
             oldest: None,
             groups: 0,
+            hops: 0,
             stop: plan.stop,
             in_flight: plan.in_flight,
         }
@@ -124,12 +125,14 @@ impl ChainStage {
 
     /// Runs until all who send to the chain have ended.
     pub(crate) fn run(mut self) {
-        let mut was_idle = true;
         loop {
+            let asked = Instant::now();
             match self.receive() {
                 Ok(ToStage::Batch(batch)) => {
+                    // A stage that had nothing to do for so long passes on at once what comes then.
+                    let was_idle = asked.elapsed() >= self.linger;
                     self.take(batch);
-                    if std::mem::take(&mut was_idle) && self.receiver.is_empty() {
+                    if was_idle {
                         self.flush();
                     }
                     self.in_flight.fetch_sub(1, Ordering::AcqRel);
@@ -139,8 +142,7 @@ impl ChainStage {
                     self.flush();
                     self.in_flight.fetch_sub(1, Ordering::AcqRel);
                 }
-                Ok(ToStage::Reopen) => {}
-                Err(RecvTimeoutError::Timeout) => was_idle = true,
+                Ok(ToStage::Reopen) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.stop.is_aborting() {
@@ -172,6 +174,7 @@ impl ChainStage {
     /// Runs a batch through all filters.
     fn take(&mut self, batch: Batch) {
         let taken = batch.len();
+        self.hops = most_hops(batch.items());
         self.scratch.current.clear();
         self.scratch.current.extend(batch.items().iter().map(|item| Item { marks: self.marks, ..*item }));
         self.scratch.arenas.clear();
@@ -185,9 +188,7 @@ impl ChainStage {
     fn run_filter(&mut self, index: usize, batch: &Batch) {
         let ChainStage { filters, scratch, out, emitted, stats, stop, .. } = self;
         let filter = &mut filters[index];
-        if filter.plan.emit_to == EmitTo::Router {
-            filter.note_hops(&scratch.current);
-        }
+        filter.hops_since_tick = filter.hops_since_tick.max(self.hops);
         let before = scratch.current.len();
         let mut call = FilterCall { items: &scratch.current, batch, out, emitted, absorbed: 0, dead: 0 };
         filter.process(&mut call, &mut scratch.failed, stop);
@@ -210,14 +211,17 @@ impl ChainStage {
         match self.filters[index].plan.emit_to {
             EmitTo::Chain => {
                 self.emitted.take(&mut scratch.emitted, &mut scratch.arenas);
+                for item in &scratch.emitted {
+                    // SAFETY: just written by this thread and not shared yet.
+                    unsafe { (*item.record.cast_mut()).hops = self.hops };
+                }
                 self.stats.emitted.add(scratch.emitted.len());
                 scratch.current.append(&mut scratch.emitted);
             }
             EmitTo::Router => {
                 let mut arenas = Vec::new();
                 self.emitted.take(&mut scratch.emitted, &mut arenas);
-                let hops = self.filters[index].hops + 1;
-                self.lane.put(&scratch.emitted, &arenas, hops);
+                self.lane.put(&scratch.emitted, &arenas, self.hops + 1);
             }
         }
     }
@@ -282,7 +286,7 @@ impl ChainStage {
                 continue;
             }
             filter.schedule(now);
-            filter.hops = std::mem::take(&mut filter.hops_since_tick);
+            self.hops = std::mem::take(&mut filter.hops_since_tick);
             filter.tick(&mut self.emitted);
             self.scratch.current.clear();
             self.take_emitted(index);
@@ -316,20 +320,13 @@ struct FilterCall<'c> {
 impl RunningFilter {
     fn new(plan: FilterPlan) -> RunningFilter {
         let mut filter =
-            RunningFilter { plan, stopped: None, restarts: 0, next_tick: None, hops: 0, hops_since_tick: 0 };
+            RunningFilter { plan, stopped: None, restarts: 0, next_tick: None, hops_since_tick: 0 };
         filter.schedule(Instant::now());
         filter
     }
 
     fn schedule(&mut self, now: Instant) {
         self.next_tick = self.plan.ticker.or(self.plan.instance.ticker()).map(|interval| now + interval);
-    }
-
-    fn note_hops(&mut self, items: &[Item]) {
-        // SAFETY: the batch's arenas keep the records.
-        let hops = items.iter().map(|item| unsafe { (*item.record).hops }).max();
-        self.hops = hops.unwrap_or(0);
-        self.hops_since_tick = self.hops_since_tick.max(self.hops);
     }
 
     fn process(&mut self, call: &mut FilterCall<'_>, failed: &mut Vec<(u32, String)>, stop: &StopFlags) {
@@ -402,4 +399,9 @@ impl RunningFilter {
         );
         self.stopped = Some(format!("the filter is stopped: {reason}"));
     }
+}
+
+fn most_hops(items: &[Item]) -> u16 {
+    // SAFETY: the batch's arenas keep the records.
+    items.iter().map(|item| unsafe { (*item.record).hops }).max().unwrap_or(0)
 }

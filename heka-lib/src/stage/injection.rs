@@ -1,6 +1,7 @@
 //! The injection stage: routes messages that filters emit to the router, and those of embedders.
 //!
-//! **Invariant:** putting messages into the lane never blocks, so that no chain ever waits for itself.
+//! **Invariant:** putting messages into the lane waits for no chain, so that no chain ever waits for itself. What the
+//! lane refuses is a dead letter, whose output may make it wait: outputs wait for no chain either.
 
 use crate::arena::{ArenaPool, ArenaRef, RecordWriter};
 use crate::batch::Batch;

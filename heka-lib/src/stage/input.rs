@@ -27,6 +27,7 @@ pub(crate) struct InputPlan {
     /// Whether the config names the splitter; otherwise each datagram is one frame.
     pub(crate) splitter_named: bool,
     pub(crate) ticker: Option<Duration>,
+    pub(crate) linger: Duration,
     /// End at the first idle moment, with everything read.
     pub(crate) once: bool,
     pub(crate) stop: StopFlags,
@@ -88,27 +89,21 @@ impl InputStage {
     }
 
     fn read_all(&mut self) {
-        let mut was_idle = true;
         let mut collected = Instant::now();
         while !self.plan.stop.is_stopping() && self.reading.intake.fatal().is_none() {
             let pending = self.reading.intake.routes().flush_due();
-            match self.read(pending.unwrap_or(IDLE_WAIT)) {
-                Ok(status::OK) => {
-                    self.back_off.reset();
-                    if std::mem::take(&mut was_idle) {
-                        self.reading.intake.routes().flush();
-                    }
-                }
-                Ok(status::IDLE) => {
-                    was_idle = true;
-                    self.reading.intake.routes().flush();
-                    if self.plan.once {
-                        break;
-                    }
-                }
-                Ok(_) => break,
-                Err(failure) if self.recover(&failure) => was_idle = true,
-                Err(_) => break,
+            let asked = Instant::now();
+            let found = self.read(pending.unwrap_or(IDLE_WAIT));
+            // A stage that had nothing to do for so long passes on at once what comes then.
+            let was_idle = asked.elapsed() >= self.plan.linger;
+            match found {
+                Ok(status::OK) => self.back_off.reset(),
+                Ok(status::IDLE) if !self.plan.once => {}
+                Err(failure) if self.recover(&failure) => {}
+                Ok(_) | Err(_) => break,
+            }
+            if was_idle {
+                self.reading.intake.routes().flush();
             }
             if was_idle || collected.elapsed() >= COLLECT_INTERVAL {
                 self.collect();
@@ -254,12 +249,17 @@ impl Reading {
 
     fn datagrams(&mut self, index: usize, datagrams: &[Frame]) {
         let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        let limit = self.splitter.limit;
+        if self.whole_datagrams && !stream.is_whole {
+            stream.is_whole = true;
+            stream.splitter = SplitterConfig::none().with_limit(limit).splitter();
+        }
         for datagram in datagrams {
             self.intake.stats().bytes.add(datagram.bytes.len);
             let base = stream.position;
             stream.position += datagram.bytes.len as u64 + 1;
             let source = Source { id: stream.id, name: &stream.name, end: stream.position };
-            if self.whole_datagrams {
+            if self.whole_datagrams && datagram.bytes.len <= limit.bytes_max() {
                 self.intake.gather_whole(datagram.bytes, base);
             } else {
                 // SAFETY: the plugin's datagrams are valid during the call.

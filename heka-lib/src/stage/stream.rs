@@ -12,6 +12,8 @@ pub(super) struct StreamState {
     pub(super) id: u64,
     pub(super) name: Vec<u8>,
     pub(super) splitter: Splitter,
+    /// Whether the splitter has been chosen for datagrams that are a frame each.
+    pub(super) is_whole: bool,
     /// Position in the stream of the first byte that is not split yet.
     pub(super) position: u64,
     rest: Vec<u8>,
@@ -27,7 +29,7 @@ pub(super) struct ReadRoom {
 
 impl StreamState {
     pub(super) fn new(id: u64, name: &[u8], position: u64, splitter: Splitter) -> StreamState {
-        StreamState { id, name: name.to_vec(), splitter, position, rest: Vec::new(), filled: 0 }
+        StreamState { id, name: name.to_vec(), splitter, is_whole: false, position, rest: Vec::new(), filled: 0 }
     }
 
     /// Returns room for at least `min` bytes behind the rest.

@@ -1,5 +1,6 @@
 //! A host for one instance.
 
+use super::batch::BatchMemory;
 use crate::abi::{API_VERSION, Host, Plugin, Slice, host_flag, status};
 use crate::config::Fault;
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub struct TestHost {
     host: Box<Host>,
     told: Box<Mutex<Told>>,
     instance: *mut c_void,
+    memory: BatchMemory,
 }
 
 const INSTANCE: &str = "test";
@@ -78,7 +80,8 @@ impl TestHost {
             acknowledge,
             extension,
         });
-        TestHost { table: Box::leak(Box::new(table)), host, told, instance: std::ptr::null_mut() }
+        let table = Box::leak(Box::new(table));
+        TestHost { table, host, told, instance: std::ptr::null_mut(), memory: BatchMemory::default() }
     }
 
     fn check(&self, section: &[u8]) -> Vec<String> {
@@ -119,6 +122,10 @@ impl TestHost {
 
     pub(super) fn instance(&self) -> *mut c_void {
         self.instance
+    }
+
+    pub(super) fn memory(&mut self) -> &mut BatchMemory {
+        &mut self.memory
     }
 
     pub(super) fn told(&self) -> MutexGuard<'_, Told> {

@@ -1,7 +1,8 @@
 //! One harness for each kind of plugin.
 
+use super::batch::{BATCH_LEN_MAX, items};
 use super::host::TestHost;
-use crate::abi::{self, Batch, Buffer, Frame, Frames, Item, Slice, status};
+use crate::abi::{self, Batch, Frame, Item, Slice, status};
 use crate::owned::{HeapWriter, OwnedMessage};
 use crate::{Decoder, Encoder, Filter, Input, Output, Read, export};
 use std::ffi::c_void;
@@ -87,14 +88,10 @@ pub struct Processed {
     pub completed: u32,
 }
 
-fn items(messages: &[OwnedMessage]) -> Vec<Item> {
-    messages.iter().map(|message| Item { record: message.view().record(), marks: u64::MAX }).collect()
-}
-
 impl<F: Filter> FilterTest<F> {
     /// Processes a batch.
     pub fn process(&mut self, messages: &[OwnedMessage]) -> Processed {
-        let items = items(messages);
+        let items: Vec<Item> = items(messages).collect();
         let mut batch = Batch { items: items.as_ptr(), len: items.len() as u32, completed: 0, ticket: 0 };
         let (mut out, mut emitted, mut absorbed) = (HeapWriter::new(), HeapWriter::new(), 0);
         let process = self.host.table().process.expect("a filter processes");
@@ -132,35 +129,30 @@ impl<D: Decoder> DecoderTest<D> {
     /// # Errors
     /// The reason why it was refused.
     pub fn decode(&mut self, frame: &[u8]) -> Result<Vec<OwnedMessage>, String> {
-        let frame = Frame { bytes: Slice::new(frame), position: 0, flags: 0, reserved: 0 };
-        let mut frames = Frames {
-            frames: &frame,
-            len: 1,
-            completed: 0,
-            stream: 1,
-            timestamp: 0,
-            message_type: Slice::new(b"test"),
-            logger: Slice::new(b"stream"),
-            hostname: Slice::new(b"test-host"),
-        };
-        let mut out = HeapWriter::new();
-        let decode = self.host.table().decode.expect("a decoder decodes");
-        // SAFETY: the instance is open and all pointers are valid for the call.
-        let status = unsafe { decode(self.host.instance(), &mut frames, out.raw()) };
-        self.host.result(status)?;
-        match self.host.told().failed.pop() {
+        self.host.decode(&[frame], 0)?;
+        let failed = self.host.told().failed.pop();
+        match failed {
             Some((_, reason)) => Err(reason),
-            None => Ok(out.take()),
+            None => Ok(self.host.memory().out.take()),
         }
     }
-}
 
-unsafe extern "C" fn grow_bytes(buffer: *mut Buffer, more: usize) -> i32 {
-    // SAFETY: the context is the vector behind the buffer.
-    let (buffer, bytes) = unsafe { (&mut *buffer, &mut *(*buffer).context.cast::<Vec<u8>>()) };
-    bytes.resize((buffer.len + more) * 2, 0);
-    (buffer.data, buffer.capacity) = (bytes.as_mut_ptr(), bytes.len());
-    status::OK
+    /// Decodes frames as hosts do, [`BATCH_LEN_MAX`] with each call, and forgets the messages; returns their count.
+    ///
+    /// For benchmarks: the memory of one call serves the next. Refused frames make no messages.
+    ///
+    /// # Panics
+    /// If a call fails as a whole.
+    pub fn decode_many(&mut self, frames: &[impl AsRef<[u8]>]) -> usize {
+        let (mut count, mut position) = (0, 0);
+        for frames in frames.chunks(BATCH_LEN_MAX) {
+            let result = self.host.decode(frames, position);
+            count += result.unwrap_or_else(|reason| panic!("the decoder: {reason}"));
+            position += frames.len() as u64;
+        }
+        self.host.told().failed.clear();
+        count
+    }
 }
 
 impl<E: Encoder> EncoderTest<E> {
@@ -169,22 +161,28 @@ impl<E: Encoder> EncoderTest<E> {
     /// # Errors
     /// The reason why it was refused.
     pub fn encode(&mut self, message: &OwnedMessage) -> Result<Vec<u8>, String> {
-        let items = items(std::slice::from_ref(message));
-        let mut batch = Batch { items: items.as_ptr(), len: 1, completed: 0, ticket: 0 };
-        let (mut bytes, mut end) = (Vec::<u8>::new(), 0);
-        let context: *mut c_void = (&raw mut bytes).cast();
-        let data = std::ptr::NonNull::dangling().as_ptr();
-        let mut out = Buffer { data, len: 0, capacity: 0, ends: &mut end, grow: grow_bytes, context };
-        let encode = self.host.table().encode.expect("an encoder encodes");
-        // SAFETY: the instance is open and all pointers are valid for the call.
-        let status = unsafe { encode(self.host.instance(), &mut batch, &mut out) };
-        let len = out.len;
-        self.host.result(status)?;
-        bytes.truncate(len);
-        match self.host.told().failed.pop() {
+        let len = self.host.encode(std::slice::from_ref(message))?;
+        let failed = self.host.told().failed.pop();
+        match failed {
             Some((_, reason)) => Err(reason),
-            None => Ok(bytes),
+            None => Ok(self.host.memory().bytes[..len].to_vec()),
         }
+    }
+
+    /// Encodes messages as hosts do, [`BATCH_LEN_MAX`] with each call, and forgets the bytes; returns their count.
+    ///
+    /// For benchmarks: the memory of one call serves the next. Refused messages make no bytes.
+    ///
+    /// # Panics
+    /// If a call fails as a whole.
+    pub fn encode_many(&mut self, messages: &[OwnedMessage]) -> usize {
+        let mut count = 0;
+        for messages in messages.chunks(BATCH_LEN_MAX) {
+            let result = self.host.encode(messages);
+            count += result.unwrap_or_else(|reason| panic!("the encoder: {reason}"));
+        }
+        self.host.told().failed.clear();
+        count
     }
 }
 
@@ -199,7 +197,7 @@ impl<O: Output> OutputTest<O> {
         messages: &[(OwnedMessage, &[u8])],
     ) -> Result<Vec<(u32, String)>, (u32, String)> {
         let owned: Vec<OwnedMessage> = messages.iter().map(|(message, _)| message.clone()).collect();
-        let items = items(&owned);
+        let items: Vec<Item> = items(&owned).collect();
         let bytes: Vec<u8> = messages.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
         let mut ends: Vec<u32> = Vec::new();
         for (_, bytes) in messages {

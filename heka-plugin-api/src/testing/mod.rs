@@ -19,9 +19,11 @@
 //! assert_eq!(seen.passed[0].view().payload(), b"hello");
 //! ```
 
+mod batch;
 mod host;
 mod kinds;
 
+pub use batch::BATCH_LEN_MAX;
 pub use host::TestHost;
 pub use kinds::{DecoderTest, EncoderTest, FilterTest, InputTest, OutputTest, Processed, TestStream};
 

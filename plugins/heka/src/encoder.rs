@@ -1,7 +1,7 @@
 //! Encoder `heka`: messages → framed, or bare, protobuf messages.
 
 use crate::framing::{FrameSignature, SIGNER_BYTES_MAX, write_head};
-use crate::protobuf::{message_len, put_message};
+use crate::protobuf::Layout;
 use crate::signing::{Digest, HashFunction, SigningKey};
 use heka_plugin_api::{ByteSize, ByteWriter, Context, Encoder, Faults, Message, PluginError, Schema};
 use serde::Deserialize;
@@ -49,6 +49,7 @@ pub struct HekaEncoder {
     framing: bool,
     message_bytes_max: usize,
     signature: Option<Signature>,
+    layout: Layout,
 }
 
 struct Signature {
@@ -93,7 +94,7 @@ impl Encoder for HekaEncoder {
             _ => None,
         };
         let message_bytes_max = config.message_bytes_max.0 as usize;
-        Ok(HekaEncoder { framing: config.framing, message_bytes_max, signature })
+        Ok(HekaEncoder { framing: config.framing, message_bytes_max, signature, layout: Layout::default() })
     }
 
     #[inline]
@@ -104,7 +105,7 @@ impl Encoder for HekaEncoder {
         _: &mut Context,
     ) -> Result<(), PluginError> {
         let raw = message.raw();
-        let length = if raw.is_empty() { message_len(message) } else { raw.len() };
+        let length = if raw.is_empty() { self.layout.measure(message) } else { raw.len() };
         if length > self.message_bytes_max {
             let reason = format!(
                 "the message is {length} bytes of protobuf, longer than `message_bytes_max` ({} bytes)",
@@ -118,21 +119,23 @@ impl Encoder for HekaEncoder {
                 Some(signature) => {
                     signature.write_head(length as u32, bytes);
                     let start = bytes.position();
-                    put_body(message, bytes);
+                    self.put_body(message, bytes);
                     signature.fill_in(start, bytes);
                     return Ok(());
                 }
             }
         }
-        put_body(message, bytes);
+        self.put_body(message, bytes);
         Ok(())
     }
 }
 
-#[inline]
-fn put_body(message: &Message<'_>, bytes: &mut ByteWriter<'_>) {
-    let raw = message.raw();
-    if raw.is_empty() { put_message(message, bytes) } else { bytes.put(raw) }
+impl HekaEncoder {
+    #[inline]
+    fn put_body(&self, message: &Message<'_>, bytes: &mut ByteWriter<'_>) {
+        let raw = message.raw();
+        if raw.is_empty() { self.layout.put(message, bytes) } else { bytes.put(raw) }
+    }
 }
 
 impl Signature {

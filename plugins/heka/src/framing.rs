@@ -6,7 +6,7 @@
 //!
 //! Source: mozilla-services/heka, message/message.proto and its documents on stream framing.
 
-use crate::protobuf::{ByteSink, Cursor, Piece, ProtobufFault};
+use crate::protobuf::{ByteSink, Cursor, ProtobufFault, Slot};
 use crate::signing::{Digest, HashFunction};
 use std::fmt;
 
@@ -159,27 +159,23 @@ fn read_header_field<'a>(
 /// A signature's digest takes the last bytes before the final separator.
 #[inline]
 pub fn write_head(message_length: u32, signature: Option<&FrameSignature<'_>>, out: &mut impl ByteSink) {
-    let mut length = Piece::new();
-    length.byte(0x08).varint(message_length.into());
-    let length_len = length.len();
+    let mut length = [0; 6];
+    let mut length = Slot::new(&mut length);
+    let length = length.byte(0x08).varint(message_length.into()).filled();
     let Some(signature) = signature else {
-        let mut head = Piece::new();
-        head.byte(RECORD_SEPARATOR).byte(length_len as u8).byte(0x08).varint(message_length.into());
-        return head.byte(UNIT_SEPARATOR).put_to(out);
+        let mut head = [0; 9];
+        let mut head = Slot::new(&mut head);
+        head.array([RECORD_SEPARATOR, length.len() as u8]).bytes(length).byte(UNIT_SEPARATOR);
+        return out.put(head.filled());
     };
+    let mut bytes = [0; 255 + 3];
+    let mut head = Slot::new(&mut bytes);
     let hash = signature.hash.map_or(0, HashFunction::number);
-    let mut version = Piece::new();
-    version.byte(0x28).varint(signature.key_version.into()).byte(0x32).varint(signature.digest.len() as u64);
-    let mut signer = Piece::new();
-    signer.byte(0x18).byte(hash).byte(0x22).varint(signature.signer.len() as u64);
-    let len = length_len + signer.len() + signature.signer.len() + version.len() + signature.digest.len();
-    out.put(&[RECORD_SEPARATOR, len.min(255) as u8]);
-    length.put_to(out);
-    signer.put_to(out);
-    out.put(signature.signer);
-    version.put_to(out);
-    out.put(signature.digest);
-    out.put(&[UNIT_SEPARATOR]);
+    head.array([RECORD_SEPARATOR, 0]).bytes(length).array([0x18, hash]).text(0x22, signature.signer);
+    head.byte(0x28).varint(signature.key_version.into()).text(0x32, signature.digest).byte(UNIT_SEPARATOR);
+    let len = head.filled().len();
+    bytes[1] = (len - 3) as u8;
+    out.put(&bytes[..len]);
 }
 
 /// Appends a whole frame around `message`.

@@ -10,8 +10,9 @@ pub mod framing;
 pub mod protobuf;
 pub mod signing;
 
-use decoder::HekaDecoder;
-use encoder::HekaEncoder;
+pub use decoder::HekaDecoder;
+pub use encoder::HekaEncoder;
+
 use heka_plugin_api::export_plugin;
 
 export_plugin! {

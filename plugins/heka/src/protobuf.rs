@@ -14,13 +14,14 @@
 
 mod decode;
 mod encode;
+mod slot;
 mod wire;
 
 pub use decode::{MessageReader, Present};
-pub use encode::{ByteSink, message_len, put_message};
+pub use encode::{ByteSink, Layout, message_len, put_message};
 pub use wire::ProtobufFault;
 
-pub(crate) use encode::Piece;
+pub(crate) use slot::Slot;
 pub(crate) use wire::Cursor;
 
 #[cfg(test)]

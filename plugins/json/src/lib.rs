@@ -7,8 +7,9 @@ mod encoder;
 pub mod line;
 pub mod object;
 
-use decoder::JsonDecoder;
-use encoder::JsonEncoder;
+pub use decoder::JsonDecoder;
+pub use encoder::JsonEncoder;
+
 use heka_plugin_api::export_plugin;
 
 export_plugin! {

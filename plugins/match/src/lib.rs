@@ -8,7 +8,7 @@ mod sample;
 mod select;
 mod set;
 mod setting;
-mod template;
+mod value_template;
 mod variable;
 
 use heka_plugin_api::export_plugin;

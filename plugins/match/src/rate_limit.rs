@@ -57,7 +57,7 @@ impl Filter for RateLimitFilter {
             faults.add("burst", "must be at least 1");
         }
         if let Some(Err(reason)) = config.key.as_deref().map(Variable::parse) {
-            faults.add("key", reason);
+            faults.add("key", reason.to_string());
         }
         if config.keys_max == 0 {
             faults.add("keys_max", "must be at least 1");

@@ -2,7 +2,7 @@
 
 use crate::condition;
 use crate::setting::Setting;
-use crate::template::Template;
+use crate::value_template::ValueTemplate;
 use crate::variable::Rendered;
 use heka_matcher::Matcher;
 use heka_plugin_api::{Context, Faults, Filter, MessageMut, PluginError, Schema, Value, Verdict};
@@ -51,9 +51,9 @@ type Fault = (String, String);
 
 impl Config {
     /// Compiles all that is set; the faults of the rest are kept apart.
-    fn compile(&self) -> (Vec<(Target, Template)>, Vec<Fault>) {
+    fn compile(&self) -> (Vec<(Target, ValueTemplate)>, Vec<Fault>) {
         let (mut compiled, mut faults) = (Vec::new(), Vec::new());
-        let mut add = |key: String, target: Target, setting: &Setting| match Template::new(setting) {
+        let mut add = |key: String, target: Target, setting: &Setting| match ValueTemplate::new(setting) {
             Ok(template) => compiled.push((target, template)),
             Err(reason) => faults.push((key, reason)),
         };
@@ -74,7 +74,7 @@ impl Config {
         if let Some(setting) = &self.severity {
             add("severity".to_owned(), Target::Severity, setting);
         }
-        if let Some((_, Template::Fixed(fixed))) =
+        if let Some((_, ValueTemplate::Fixed(fixed))) =
             compiled.iter().find(|(target, _)| matches!(target, Target::Severity))
             && fixed_severity(fixed).is_none()
         {
@@ -98,7 +98,7 @@ impl Config {
 
 /// Sets, renames and removes fields, and sets headers.
 pub struct SetFilter {
-    set: Vec<(Target, Template)>,
+    set: Vec<(Target, ValueTemplate)>,
     rename: Vec<(String, String)>,
     remove: Vec<String>,
     when: Option<Matcher>,

@@ -1,12 +1,10 @@
 //! The standard streams of the process and its log: input `stdin`, outputs `stdout` and `log`.
 
-mod cause;
 mod log_output;
 #[cfg(test)]
 mod process_tests;
 mod stdin;
 mod stdout;
-mod wake;
 
 use heka_plugin_api::export_plugin;
 use log_output::LogOutput;

@@ -1,13 +1,12 @@
 //! Input `stdin`: reads the standard input of the process.
 
-use crate::cause::cause;
-use crate::wake::{Waited, Wake};
 use heka_plugin_api::{Context, Counter, Input, PluginError, Read, Reader, Schema, Stream};
+use heka_socket::{Waited, Wake, cause};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use serde::Deserialize;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most that one call reads, in bytes.
 const READ_BYTES: usize = 256 << 10;
@@ -29,9 +28,7 @@ impl Input for StdinInput {
     type Config = Options;
 
     fn open(_: Options, context: &mut Context) -> Result<Self, PluginError> {
-        let failed =
-            |errno| PluginError::retry(format!("failed to make an event descriptor: {}", cause(errno)));
-        let wake = Wake::watching(&context.stop_signal()).map_err(failed)?;
+        let wake = Wake::of_instance(context)?;
         Ok(StdinInput { wake, stream: None, has_ended: false, bytes: context.counter("bytes") })
     }
 
@@ -51,7 +48,8 @@ impl Input for StdinInput {
         }
         let stdin = std::io::stdin();
         let failed = |errno| format!("failed to read standard input: {}", cause(errno));
-        let waited = self.wake.wait(stdin.as_fd(), PollFlags::IN, Some(timeout));
+        let deadline = Instant::now().checked_add(timeout);
+        let waited = self.wake.wait(stdin.as_fd(), PollFlags::IN, deadline);
         if waited.map_err(|errno| PluginError::retry(failed(errno)))? != Waited::Ready {
             return Ok(Read::Idle);
         }

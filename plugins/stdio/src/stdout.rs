@@ -1,8 +1,7 @@
 //! Output `stdout`: writes to the standard output of the process.
 
-use crate::cause::cause;
-use crate::wake::{Waited, Wake};
 use heka_plugin_api::{Context, Counter, Delivered, Delivery, Output, PluginError, Schema};
+use heka_socket::{PayloadLines, Waited, Wake, cause, whole_messages};
 use rustix::event::PollFlags;
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -23,7 +22,7 @@ pub struct StdoutOutput {
     /// The most that is written at once.
     piece_bytes: usize,
     /// Payloads as lines, where no encoder is named.
-    lines: Vec<u8>,
+    lines: PayloadLines,
     bytes: Counter,
 }
 
@@ -31,10 +30,12 @@ impl Output for StdoutOutput {
     type Config = Options;
 
     fn open(_: Options, context: &mut Context) -> Result<Self, PluginError> {
-        let failed =
-            |errno| PluginError::retry(format!("failed to make an event descriptor: {}", cause(errno)));
-        let wake = Wake::watching(&context.stop_signal()).map_err(failed)?;
-        Ok(StdoutOutput { wake, piece_bytes: PIPE_BYTES, lines: Vec::new(), bytes: context.counter("bytes") })
+        Ok(StdoutOutput {
+            wake: Wake::of_instance(context)?,
+            piece_bytes: PIPE_BYTES,
+            lines: PayloadLines::default(),
+            bytes: context.counter("bytes"),
+        })
     }
 
     fn start(&mut self, _: Option<&mut Self>, _: &mut Context) -> Result<(), PluginError> {
@@ -47,48 +48,38 @@ impl Output for StdoutOutput {
     }
 
     fn deliver(&mut self, delivery: &mut Delivery<'_>, _: &mut Context) -> Result<Delivered, PluginError> {
-        let encoded = delivery.bytes();
-        if encoded.is_empty() {
-            self.lines.clear();
-            for (message, _) in delivery.messages() {
-                self.lines.extend_from_slice(message.payload());
-                self.lines.push(b'\n');
-            }
-        }
-        let bytes = if encoded.is_empty() { &self.lines } else { encoded };
-        let (written, result) = self.write(bytes);
+        let (written, result) = write(self.lines.bytes(delivery), &self.wake, self.piece_bytes);
         self.bytes.add(written as u64);
         if result.is_err() {
-            delivery.complete(whole_messages(delivery, encoded.is_empty(), written));
+            delivery.complete(whole_messages(delivery, written));
         }
         result.map(|()| Delivered::Now)
     }
 }
 
-impl StdoutOutput {
-    /// Writes all bytes; returns how many were written, and why not all.
-    fn write(&self, bytes: &[u8]) -> (usize, Result<(), PluginError>) {
-        let (stdout, mut written) = (std::io::stdout(), 0);
-        while written < bytes.len() {
-            let waited = self.wake.wait(stdout.as_fd(), PollFlags::OUT, None);
-            match waited {
-                Ok(Waited::Ready) => {}
-                Ok(Waited::TimedOut) => continue,
-                Ok(Waited::Stopped) => {
-                    let text = "failed to write to standard output: stopped while nobody read it";
-                    return (written, Err(PluginError::retry(text)));
-                }
-                Err(errno) => return (written, Err(failure(errno))),
+/// Writes all bytes, at most `piece_bytes` at once; returns how many were written, and why not all.
+fn write(bytes: &[u8], wake: &Wake, piece_bytes: usize) -> (usize, Result<(), PluginError>) {
+    let (stdout, mut written) = (std::io::stdout(), 0);
+    while written < bytes.len() {
+        let waited = wake.wait(stdout.as_fd(), PollFlags::OUT, None);
+        match waited {
+            Ok(Waited::Ready) => {}
+            // There is no deadline.
+            Ok(Waited::TimedOut) => continue,
+            Ok(Waited::Stopped) => {
+                let text = "failed to write to standard output: stopped while nobody read it";
+                return (written, Err(PluginError::retry(text)));
             }
-            let end = bytes.len().min(written.saturating_add(self.piece_bytes));
-            match rustix::io::write(stdout.as_fd(), &bytes[written..end]) {
-                Ok(len) => written += len,
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(errno) => return (written, Err(failure(errno))),
-            }
+            Err(errno) => return (written, Err(failure(errno))),
         }
-        (written, Ok(()))
+        let end = bytes.len().min(written.saturating_add(piece_bytes));
+        match rustix::io::write(stdout.as_fd(), &bytes[written..end]) {
+            Ok(len) => written += len,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => return (written, Err(failure(errno))),
+        }
     }
+    (written, Ok(()))
 }
 
 fn failure(errno: Errno) -> PluginError {
@@ -98,20 +89,4 @@ fn failure(errno: Errno) -> PluginError {
         Errno::BADF => PluginError::fatal(text),
         _ => PluginError::retry(text),
     }
-}
-
-/// Counts the messages that are whole in the first `written` bytes.
-fn whole_messages(delivery: &Delivery<'_>, as_lines: bool, written: usize) -> usize {
-    let mut left = written;
-    let lengths = delivery.messages().map(
-        |(message, encoded)| {
-            if as_lines { message.payload().len() + 1 } else { encoded.len() }
-        },
-    );
-    let whole = lengths.take_while(|len| {
-        let fits = *len <= left;
-        left = left.saturating_sub(*len);
-        fits
-    });
-    whole.count()
 }

@@ -1,18 +1,14 @@
 //! Input `tcp`: reads what others send over connections.
 
-use crate::address::Address;
-use crate::cause::cause;
 use crate::listener::{Listener, Options};
 use crate::server::{Counters, Limits, Server};
-use crate::wake::Wake;
 use heka_plugin_api::{
     ByteSize, Context, Faults, Input, Interval, PluginError, Read, Reader, Schema, StopSignal,
 };
+use heka_socket::{Address, Wake, cause, check_mode, parse_mode, write_address};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// Name of the file in the state directory that holds the bound address.
-const ADDRESS_FILE: &str = "address";
 /// Bounds of `read_bytes`.
 const READ_BYTES_MIN: u64 = 4 << 10;
 const READ_BYTES_MAX: u64 = 16 << 20;
@@ -85,14 +81,12 @@ impl Input for TcpInput {
         if !(READ_BYTES_MIN..=READ_BYTES_MAX).contains(&config.read_bytes.0) {
             faults.add("read_bytes", "from 4 KiB to 16 MiB");
         }
-        if mode(&config.mode).is_none() {
-            faults.add("mode", format!("`{}` is not a mode; write it in octal, such as `0660`", config.mode));
-        }
+        check_mode(&config.mode, faults);
     }
 
     fn open(config: Config, context: &mut Context) -> Result<Self, PluginError> {
         let options = Options {
-            mode: mode(&config.mode).unwrap_or(0o660),
+            mode: parse_mode(&config.mode).unwrap_or(0o660),
             address: config.address,
             keep_alive: config.keep_alive,
             receive_buffer: config.receive_buffer.map(|size| size.0 as usize),
@@ -153,16 +147,7 @@ impl Input for TcpInput {
 fn announce(bound: &str, context: &Context) {
     let instance = context.instance();
     log::info!("input `{instance}`: listening on `{bound}`");
-    let path = context.state_dir().join(ADDRESS_FILE);
-    if let Err(why) = std::fs::write(&path, format!("{bound}\n")) {
-        log::warn!("input `{instance}`: failed to write its address to `{}`: {why}", path.display());
-    }
-}
-
-/// Reads permissions in octal.
-fn mode(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
-    u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777)
+    write_address(bound, context);
 }
 
 #[cfg(test)]

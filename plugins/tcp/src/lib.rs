@@ -1,7 +1,5 @@
 //! Byte streams over TCP and unix sockets: input `tcp`, output `tcp`.
 
-mod address;
-mod cause;
 mod connections;
 mod input;
 mod listener;
@@ -10,7 +8,6 @@ mod output;
 mod peer;
 mod poller;
 mod server;
-mod wake;
 
 use heka_plugin_api::export_plugin;
 use input::TcpInput;

@@ -1,15 +1,11 @@
 //! The socket that an input listens on.
 
-use crate::address::Address;
-use crate::cause::cause;
 use heka_plugin_api::PluginError;
+use heka_socket::{Address, Role, SocketFile, bind, bound_name, open_socket, refusal, set_receive_buffer};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, Stat, chmod, lstat};
+use rustix::fs::{Mode, chmod};
 use rustix::io::Errno;
-use rustix::net::{
-    self, AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, sockopt,
-};
-use std::path::{Path, PathBuf};
+use rustix::net::{self, AddressFamily, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, sockopt};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,37 +40,19 @@ pub struct Listener {
 impl Listener {
     /// Binds and listens on the first of the address's socket addresses that allows it.
     pub fn bind(options: &Options) -> Result<Listener, PluginError> {
-        let addresses = options.address.resolve().map_err(PluginError::retry)?;
-        if let Some(path) = options.address.path() {
-            clear_stale(path)?;
-        }
-        let mut failure = Errno::ADDRNOTAVAIL;
-        for address in &addresses {
-            match listen(address, options) {
-                Ok(socket) => return Listener::new(socket, &options.address),
-                Err(errno) => failure = errno,
-            }
-        }
-        Err(refusal(&options.address, failure))
-    }
-
-    fn new(socket: OwnedFd, address: &Address) -> Result<Listener, PluginError> {
-        let unix_name = match address {
+        let (socket, file) = bind(&options.address, Role::Listen, |address| listen(address, options))?;
+        let unix_name = match &options.address {
             Address::Network(_) => None,
             Address::Path(path) => Some(path.to_string_lossy().into()),
             Address::Abstract(name) => Some(format!("@{name}").into()),
         };
-        let bound = match net::getsockname(&socket).map(std::net::SocketAddr::try_from) {
-            Ok(Ok(bound)) => bound.to_string(),
-            _ => address.to_string(),
-        };
-        let file = address.path().map(SocketFile::at);
+        let bound = bound_name(&socket, &options.address);
         Ok(Listener { socket, bound, unix_name, _file: file })
     }
 
     /// Goes on with other options at the same address.
     pub fn adjust(&self, options: &Options) -> Result<(), PluginError> {
-        apply(&self.socket, options).map_err(|errno| refusal(&options.address, errno))
+        apply(&self.socket, options).map_err(|errno| refusal(&options.address, Role::Listen, errno))
     }
 
     /// Returns the address that it is bound to, with the port that the kernel chose for port 0.
@@ -103,8 +81,7 @@ fn peer_name(peer: Option<SocketAddrAny>) -> Arc<str> {
 
 fn listen(address: &SocketAddrAny, options: &Options) -> Result<OwnedFd, Errno> {
     let family = address.address_family();
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+    let socket = open_socket(family, SocketType::STREAM)?;
     if family != AddressFamily::UNIX {
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }
@@ -122,68 +99,11 @@ fn apply(socket: &OwnedFd, options: &Options) -> Result<(), Errno> {
         sockopt::set_tcp_keepcnt(socket, KEEP_ALIVE_COUNT)?;
     }
     if let Some(bytes) = options.receive_buffer {
-        sockopt::set_socket_recv_buffer_size_force(socket, bytes)
-            .or_else(|_| sockopt::set_socket_recv_buffer_size(socket, bytes))?;
+        set_receive_buffer(socket, bytes)?;
     }
     if let Some(path) = options.address.path() {
         // The first time nobody can connect before `listen`.
         chmod(path, Mode::from_raw_mode(options.mode))?;
     }
     net::listen(socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))
-}
-
-/// What no waiting heals refuses to start.
-fn refusal(address: &Address, errno: Errno) -> PluginError {
-    let text = format!("failed to listen on `{address}`: {}", cause(errno));
-    match errno {
-        Errno::ACCESS | Errno::PERM | Errno::AFNOSUPPORT | Errno::NOENT | Errno::NOTDIR => {
-            PluginError::config(text)
-        }
-        _ => PluginError::retry(text),
-    }
-}
-
-/// Removes a socket's file that nobody listens on any more.
-fn clear_stale(path: &Path) -> Result<(), PluginError> {
-    let Ok(found) = lstat(path) else { return Ok(()) };
-    let shown = path.display();
-    if rustix::fs::FileType::from_raw_mode(found.st_mode) != rustix::fs::FileType::Socket {
-        let text =
-            format!("failed to listen on `unix:{shown}`: the file exists and is not a socket; remove it");
-        return Err(PluginError::config(text));
-    }
-    let probe = SocketAddrUnix::new(path).and_then(|address| {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        net::connect(&socket, &address)
-    });
-    if probe != Err(Errno::CONNREFUSED) {
-        return Err(PluginError::retry(format!("failed to listen on `unix:{shown}`: another process does")));
-    }
-    std::fs::remove_file(path)
-        .map_err(|why| PluginError::retry(format!("failed to remove the stale socket `{shown}`: {why}")))
-}
-
-/// Removes a socket's file at the end, unless somebody has put another one there.
-struct SocketFile {
-    path: PathBuf,
-    identity: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    fn at(path: &Path) -> SocketFile {
-        SocketFile { path: path.to_owned(), identity: identity(path) }
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if self.identity.is_some() && identity(&self.path) == self.identity {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    lstat(path).ok().map(|found: Stat| (found.st_dev, found.st_ino))
 }

@@ -1,10 +1,8 @@
 //! Output `tcp`: writes messages into a connection.
 
-use crate::address::Address;
-use crate::cause::cause;
 use crate::peer::{Options, Peer};
-use crate::wake::Wake;
 use heka_plugin_api::{Context, Counter, Delivered, Delivery, Faults, Interval, Output, PluginError, Schema};
+use heka_socket::{Address, PayloadLines, Wake, whole_messages};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -50,7 +48,7 @@ pub struct TcpOutput {
     wake: Wake,
     peer: Option<Peer>,
     /// Payloads as lines, where no encoder is named.
-    lines: Vec<u8>,
+    lines: PayloadLines,
     connects: Counter,
     bytes: Counter,
 }
@@ -72,8 +70,6 @@ impl Output for TcpOutput {
     }
 
     fn open(config: Config, context: &mut Context) -> Result<Self, PluginError> {
-        let failed =
-            |errno| PluginError::retry(format!("failed to make an event descriptor: {}", cause(errno)));
         Ok(TcpOutput {
             options: Options {
                 address: config.address,
@@ -82,9 +78,9 @@ impl Output for TcpOutput {
                 keep_alive: config.keep_alive,
                 nodelay: config.nodelay,
             },
-            wake: Wake::watching(&context.stop_signal()).map_err(failed)?,
+            wake: Wake::of_instance(context)?,
             peer: None,
-            lines: Vec::new(),
+            lines: PayloadLines::default(),
             connects: context.counter("connects"),
             bytes: context.counter("bytes"),
         })
@@ -105,8 +101,7 @@ impl Output for TcpOutput {
                 peer
             }
         };
-        let encoded = delivery.bytes();
-        let bytes = if encoded.is_empty() { write_lines(&mut self.lines, delivery) } else { encoded };
+        let bytes = self.lines.bytes(delivery);
         match peer.write(bytes, self.options.write_timeout, &self.wake) {
             Ok(()) => {
                 self.bytes.add(bytes.len() as u64);
@@ -115,7 +110,7 @@ impl Output for TcpOutput {
             }
             Err((written, why)) => {
                 self.bytes.add(written as u64);
-                let (whole, all) = (whole_messages(delivery, encoded.is_empty(), written), delivery.len());
+                let (whole, all) = (whole_messages(delivery, written), delivery.len());
                 delivery.complete(whole);
                 let address = &self.options.address;
                 Err(PluginError::retry(format!(
@@ -124,32 +119,6 @@ impl Output for TcpOutput {
             }
         }
     }
-}
-
-/// Writes each payload and a newline; returns all of them.
-fn write_lines<'l>(lines: &'l mut Vec<u8>, delivery: &Delivery<'_>) -> &'l [u8] {
-    lines.clear();
-    for (message, _) in delivery.messages() {
-        lines.extend_from_slice(message.payload());
-        lines.push(b'\n');
-    }
-    lines
-}
-
-/// Counts the messages that are whole in the first `written` bytes.
-fn whole_messages(delivery: &Delivery<'_>, as_lines: bool, written: usize) -> usize {
-    let mut left = written;
-    let lengths = delivery.messages().map(
-        |(message, encoded)| {
-            if as_lines { message.payload().len() + 1 } else { encoded.len() }
-        },
-    );
-    let whole = lengths.take_while(|len| {
-        let fits = *len <= left;
-        left = left.saturating_sub(*len);
-        fits
-    });
-    whole.count()
 }
 
 #[cfg(test)]

@@ -1,14 +1,10 @@
 //! A connection to another program that takes what is written.
 
-use crate::address::Address;
-use crate::cause::cause;
-use crate::wake::{Waited, Wake};
+use heka_socket::{Address, Waited, Wake, cause, open_socket};
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{
-    self, AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, sockopt,
-};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketType, sockopt};
 use std::time::{Duration, Instant};
 
 /// Reads of what a peer says before it is written to; more of it waits.
@@ -68,7 +64,8 @@ impl Peer {
                 }
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => {
-                    match wake.wait(self.socket.as_fd(), PollFlags::OUT, Instant::now() + timeout) {
+                    let deadline = Instant::now() + timeout;
+                    match wake.wait(self.socket.as_fd(), PollFlags::OUT, Some(deadline)) {
                         Ok(Waited::Ready) => continue,
                         Ok(Waited::TimedOut) => "the peer took nothing within `write_timeout`".to_owned(),
                         Ok(Waited::Stopped) => "stopped while the peer took nothing".to_owned(),
@@ -90,15 +87,16 @@ fn connect(
     deadline: Instant,
 ) -> Result<OwnedFd, String> {
     let family = address.address_family();
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = net::socket_with(family, SocketType::STREAM, flags, None).map_err(cause)?;
+    let socket = open_socket(family, SocketType::STREAM).map_err(cause)?;
     match net::connect(&socket, address) {
         Ok(()) => {}
-        Err(Errno::INPROGRESS) => match wake.wait(socket.as_fd(), PollFlags::OUT, deadline).map_err(cause)? {
-            Waited::Ready => sockopt::socket_error(&socket).map_err(cause)?.map_err(cause)?,
-            Waited::TimedOut => return Err("no answer within `connect_timeout`".to_owned()),
-            Waited::Stopped => return Err("stopped before the peer answered".to_owned()),
-        },
+        Err(Errno::INPROGRESS) => {
+            match wake.wait(socket.as_fd(), PollFlags::OUT, Some(deadline)).map_err(cause)? {
+                Waited::Ready => sockopt::socket_error(&socket).map_err(cause)?.map_err(cause)?,
+                Waited::TimedOut => return Err("no answer within `connect_timeout`".to_owned()),
+                Waited::Stopped => return Err("stopped before the peer answered".to_owned()),
+            }
+        }
         Err(errno) => return Err(cause(errno)),
     }
     if family != AddressFamily::UNIX {

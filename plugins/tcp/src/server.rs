@@ -1,12 +1,11 @@
 //! Serves many connections on one thread.
 
-use crate::cause::cause;
 use crate::connections::{Connection, Connections};
 use crate::listener::Listener;
 use crate::notice::Notice;
 use crate::poller::Poller;
-use crate::wake::Wake;
 use heka_plugin_api::{Context, Counter, PluginError, Read, Reader};
+use heka_socket::{Wake, cause};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 

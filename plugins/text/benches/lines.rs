@@ -1,12 +1,12 @@
-//! Time per line of each decoder and per message of each encoder, called as a host calls them: 256 at a time,
-//! into memory that is used again.
-
-mod host;
+//! Time per line of each decoder and per message of each encoder, called as a host calls them.
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use heka_plugin_api::OwnedMessage;
-use host::{BATCH, BenchHost};
+use heka_plugin_api::testing::{BATCH_LEN_MAX, DecoderTest, EncoderTest};
+use heka_plugin_api::{Decoder, Encoder, OwnedMessage};
+use heka_text::{
+    AccessLogDecoder, LogfmtDecoder, PayloadEncoder, RegexDecoder, SyslogDecoder, TemplateEncoder,
+};
 
 fn main() {
     divan::main();
@@ -35,14 +35,14 @@ const NGINX: &str = r#"
     format = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 "#;
 
-fn decode(bencher: Bencher<'_, '_>, plugin: &str, options: &str, line: impl Fn(usize) -> String) {
-    let lines: Vec<String> = (0..BATCH).map(line).collect();
-    let host = BenchHost::open(plugin, options);
-    let mut decoding = host.decoding(&lines);
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| decoding.run());
+fn decode<D: Decoder>(bencher: Bencher<'_, '_>, options: &str, line: impl Fn(usize) -> String) {
+    let lines: Vec<String> = (0..BATCH_LEN_MAX).map(line).collect();
+    let mut decoder = DecoderTest::<D>::open(options).unwrap();
+    let bencher = bencher.counter(ItemsCount::new(BATCH_LEN_MAX));
+    bencher.bench_local(|| assert_eq!(decoder.decode_many(&lines), BATCH_LEN_MAX));
 }
 
-fn encode(bencher: Bencher<'_, '_>, plugin: &str, options: &str) {
+fn encode<E: Encoder>(bencher: Bencher<'_, '_>, options: &str) {
     let message = |number: usize| {
         OwnedMessage::build(|message| {
             message.timestamp(number as i64 * 10_000_000).payload(combined(number)).hostname("web1");
@@ -50,35 +50,34 @@ fn encode(bencher: Bencher<'_, '_>, plugin: &str, options: &str) {
         })
         .unwrap()
     };
-    let messages: Vec<OwnedMessage> = (0..BATCH).map(message).collect();
-    let host = BenchHost::open(plugin, options);
-    let mut encoding = host.encoding(&messages);
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| encoding.run());
+    let messages: Vec<OwnedMessage> = (0..BATCH_LEN_MAX).map(message).collect();
+    let mut encoder = EncoderTest::<E>::open(options).unwrap();
+    bencher.counter(ItemsCount::new(BATCH_LEN_MAX)).bench_local(|| encoder.encode_many(&messages));
 }
 
 #[divan::bench]
 fn access_log_combined(bencher: Bencher<'_, '_>) {
-    decode(bencher, "access_log", "keep_payload = false", combined);
+    decode::<AccessLogDecoder>(bencher, "keep_payload = false", combined);
 }
 
 #[divan::bench]
 fn access_log_combined_with_payload(bencher: Bencher<'_, '_>) {
-    decode(bencher, "access_log", "", combined);
+    decode::<AccessLogDecoder>(bencher, "", combined);
 }
 
 #[divan::bench]
 fn access_log_nginx_format(bencher: Bencher<'_, '_>) {
-    decode(bencher, "access_log", NGINX, combined);
+    decode::<AccessLogDecoder>(bencher, NGINX, combined);
 }
 
 #[divan::bench]
 fn regex_combined(bencher: Bencher<'_, '_>) {
-    decode(bencher, "regex", COMBINED_REGEX, combined);
+    decode::<RegexDecoder>(bencher, COMBINED_REGEX, combined);
 }
 
 #[divan::bench]
 fn syslog_rfc3164(bencher: Bencher<'_, '_>) {
-    decode(bencher, "syslog", "", |number| {
+    decode::<SyslogDecoder>(bencher, "", |number| {
         format!(
             "<34>Oct 11 22:14:{:02} web1.example.com sshd[{number}]: Accepted publickey for deploy from 203.0.113.9 port 50022 ssh2",
             number % 60
@@ -88,7 +87,7 @@ fn syslog_rfc3164(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn syslog_rfc5424(bencher: Bencher<'_, '_>) {
-    decode(bencher, "syslog", "", |number| {
+    decode::<SyslogDecoder>(bencher, "", |number| {
         format!(
             "<165>1 2003-10-11T22:14:15.{number:03}Z web1.example.com app {number} ID47 [x@32473 iut=\"3\" source=\"App\"] Accepted a request of a client"
         )
@@ -97,7 +96,7 @@ fn syslog_rfc5424(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn logfmt(bencher: Bencher<'_, '_>) {
-    decode(bencher, "logfmt", "", |number| {
+    decode::<LogfmtDecoder>(bencher, "", |number| {
         format!(
             "ts=2024-02-29T12:00:00.{number:03}Z level=info msg=\"request done\" method=GET path=/a/b status=200 took=0.{number} cached=true id={number}"
         )
@@ -106,15 +105,15 @@ fn logfmt(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn payload(bencher: Bencher<'_, '_>) {
-    encode(bencher, "payload", "");
+    encode::<PayloadEncoder>(bencher, "");
 }
 
 #[divan::bench]
 fn payload_with_timestamp(bencher: Bencher<'_, '_>) {
-    encode(bencher, "payload", "prefix_timestamp = true");
+    encode::<PayloadEncoder>(bencher, "prefix_timestamp = true");
 }
 
 #[divan::bench]
 fn template(bencher: Bencher<'_, '_>) {
-    encode(bencher, "template", "template = '{timestamp} {hostname} {Fields[status]} {payload}'");
+    encode::<TemplateEncoder>(bencher, "template = '{timestamp} {hostname} {Fields[status]} {payload}'");
 }

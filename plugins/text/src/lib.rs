@@ -12,13 +12,14 @@ mod syslog;
 mod template;
 mod timestamp;
 
-use access_log::AccessLogDecoder;
+pub use access_log::AccessLogDecoder;
+pub use logfmt::LogfmtDecoder;
+pub use payload::PayloadEncoder;
+pub use regex::RegexDecoder;
+pub use syslog::SyslogDecoder;
+pub use template::TemplateEncoder;
+
 use heka_plugin_api::export_plugin;
-use logfmt::LogfmtDecoder;
-use payload::PayloadEncoder;
-use regex::RegexDecoder;
-use syslog::SyslogDecoder;
-use template::TemplateEncoder;
 
 export_plugin! {
     decoder "access_log" => AccessLogDecoder,

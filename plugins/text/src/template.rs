@@ -4,8 +4,10 @@ mod parse;
 
 use crate::severity;
 use crate::timestamp::{TimeWriter, Zone};
-use heka_plugin_api::{ByteWriter, Context, Encoder, Faults, Message, PluginError, Schema, Value};
-use parse::Piece;
+use heka_plugin_api::{
+    ByteWriter, Context, Encoder, Faults, Message, Part, Piece, PluginError, Schema, Template, Value,
+};
+use parse::Placeholder;
 use serde::Deserialize;
 
 /// Writes a text with parts of the message in it.
@@ -32,15 +34,16 @@ fn default_timezone() -> String {
     "UTC".to_owned()
 }
 
-/// A compiled piece of a template.
+/// A compiled placeholder.
 enum Step {
-    Piece(Piece),
     Timestamp(TimeWriter),
+    SeverityName,
+    Part(Part, String),
 }
 
 /// Writes templates.
 pub struct TemplateEncoder {
-    steps: Vec<Step>,
+    template: Template<Step>,
 }
 
 impl Encoder for TemplateEncoder {
@@ -59,11 +62,11 @@ impl Encoder for TemplateEncoder {
 
     fn open(config: Config, _: &mut Context) -> Result<Self, PluginError> {
         let zone = Zone::find(&config.timezone).map_err(PluginError::Config)?;
-        let mut steps = compile(&config.template, &zone).map_err(PluginError::Config)?;
+        let mut template = compile(&config.template, &zone).map_err(PluginError::Config)?;
         if config.append_newline && !config.template.ends_with('\n') {
-            steps.push(Step::Piece(Piece::Literal(b"\n".to_vec())));
+            template.push_literal("\n");
         }
-        Ok(TemplateEncoder { steps })
+        Ok(TemplateEncoder { template })
     }
 
     fn encode_message(
@@ -72,54 +75,35 @@ impl Encoder for TemplateEncoder {
         bytes: &mut ByteWriter<'_>,
         _: &mut Context,
     ) -> Result<(), PluginError> {
-        for step in &mut self.steps {
-            match step {
-                Step::Timestamp(writer) => bytes.put(writer.write(message.timestamp())),
-                Step::Piece(piece) => put(piece, message, bytes),
+        for piece in self.template.pieces_mut() {
+            match piece {
+                Piece::Literal(text) => bytes.put(text),
+                Piece::Placeholder(step) => step.put(message, bytes),
             }
         }
         Ok(())
     }
 }
 
-fn compile(template: &str, zone: &Zone) -> Result<Vec<Step>, String> {
-    let step = |(column, piece)| match piece {
-        Piece::Timestamp(format) => match TimeWriter::new(&format, zone) {
-            Ok(writer) => Ok(Step::Timestamp(writer)),
-            Err(reason) => Err(format!("column {column}: {reason}")),
-        },
-        piece => Ok(Step::Piece(piece)),
+fn compile(template: &str, zone: &Zone) -> Result<Template<Step>, String> {
+    let step = |inside: &str| match parse::placeholder(inside)? {
+        Placeholder::Timestamp(format) => TimeWriter::new(&format, zone).map(Step::Timestamp),
+        Placeholder::SeverityName => Ok(Step::SeverityName),
+        Placeholder::Part(part, default) => Ok(Step::Part(part, default)),
     };
-    parse::pieces(template)?.into_iter().map(step).collect()
+    Template::parse(template, step).map_err(|error| error.to_string())
 }
 
-fn put(piece: &Piece, message: &Message<'_>, bytes: &mut ByteWriter<'_>) {
-    let put_or = |bytes: &mut ByteWriter<'_>, text: &[u8], default: &[u8]| {
-        bytes.put(if text.is_empty() { default } else { text });
-    };
-    match piece {
-        Piece::Literal(text) => bytes.put(text),
-        Piece::Type(default) => put_or(bytes, message.message_type(), default),
-        Piece::Logger(default) => put_or(bytes, message.logger(), default),
-        Piece::Payload(default) => put_or(bytes, message.payload(), default),
-        Piece::Hostname(default) => put_or(bytes, message.hostname(), default),
-        Piece::EnvVersion(default) => put_or(bytes, message.env_version(), default),
-        Piece::Uuid => {
-            let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-            bytes.put(uuid::Uuid::from_bytes(message.uuid()).hyphenated().encode_lower(&mut text).as_bytes());
-        }
-        Piece::Severity => bytes.put(itoa::Buffer::new().format(message.severity())),
-        Piece::SeverityName => bytes.put(severity::name(message.severity())),
-        Piece::Pid => bytes.put(itoa::Buffer::new().format(message.pid())),
-        Piece::Field { name, field_index, array_index, default } => {
-            let field = message.field_at(name, *field_index);
-            match field.and_then(|field| field.value(*array_index)) {
-                Some(value) => put_value(value, bytes),
+impl Step {
+    fn put(&mut self, message: &Message<'_>, bytes: &mut ByteWriter<'_>) {
+        match self {
+            Step::Timestamp(writer) => bytes.put(writer.write(message.timestamp())),
+            Step::SeverityName => bytes.put(severity::name(message.severity())),
+            Step::Part(part, default) => match part.value(message) {
+                Some(value) => put_value(value.value(), bytes),
                 None => bytes.put(default),
-            }
+            },
         }
-        // Compiled to a step of its own.
-        Piece::Timestamp(_) => {}
     }
 }
 

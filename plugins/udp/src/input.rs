@@ -1,22 +1,18 @@
 //! Input `udp`: receives datagrams.
 
-use crate::address::Address;
-use crate::cause::cause;
 use crate::datagrams::Inbox;
 use crate::sockets::{Options, SOCKETS_MAX, Sockets};
-use crate::wake::Wake;
 use heka_plugin_api::units::format_bytes;
 use heka_plugin_api::{
     ByteSize, Context, Counter, Faults, Input, PluginError, Read, Reader, Schema, StopSignal, Stream,
 };
+use heka_socket::{Address, Wake, cause, check_mode, parse_mode, write_address};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
-/// Name of the file in the state directory that holds the bound address.
-const ADDRESS_FILE: &str = "address";
 /// How often the kernel is asked for its drops.
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);
 /// Datagrams that are handed on together.
@@ -109,16 +105,14 @@ impl Input for UdpInput {
         if !(1..=256).contains(&config.datagrams_per_read) {
             faults.add("datagrams_per_read", "from 1 to 256");
         }
-        if mode(&config.mode).is_none() {
-            faults.add("mode", format!("`{}` is not a mode; write it in octal, such as `0660`", config.mode));
-        }
+        check_mode(&config.mode, faults);
     }
 
     fn open(config: Config, context: &mut Context) -> Result<Self, PluginError> {
         let max = config.datagrams_per_read;
         Ok(UdpInput {
             options: Options {
-                mode: mode(&config.mode).unwrap_or(0o660),
+                mode: parse_mode(&config.mode).unwrap_or(0o660),
                 address: config.address,
                 sockets: config.sockets,
                 receive_buffer: config.receive_buffer.0 as usize,
@@ -139,9 +133,7 @@ impl Input for UdpInput {
     }
 
     fn start(&mut self, predecessor: Option<&mut Self>, context: &mut Context) -> Result<(), PluginError> {
-        let failed =
-            |errno| PluginError::retry(format!("failed to make an event descriptor: {}", cause(errno)));
-        let wake = Wake::watching(&self.stop).map_err(failed)?;
+        let wake = Wake::of_instance(context)?;
         let same = predecessor.filter(|old| old.options.address == self.options.address);
         let mut running = same.map(|old| &mut old.receiver);
         if let Some(Some(receiver)) = &mut running {
@@ -265,16 +257,7 @@ fn announce(sockets: &Sockets, wanted: usize, context: &Context) {
              raise its limit (`sysctl -w net.core.rmem_max={wanted}`) or lower `receive_buffer`"
         );
     }
-    let path = context.state_dir().join(ADDRESS_FILE);
-    if let Err(why) = std::fs::write(&path, format!("{bound}\n")) {
-        log::warn!("input `{instance}`: failed to write its address to `{}`: {why}", path.display());
-    }
-}
-
-/// Reads permissions in octal.
-fn mode(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
-    u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777)
+    write_address(bound, context);
 }
 
 #[cfg(test)]

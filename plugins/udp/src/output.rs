@@ -1,16 +1,14 @@
 //! Output `udp`: sends each message as a datagram.
 
-use crate::address::Address;
-use crate::cause::cause;
 use crate::datagrams::{SEND_MAX, send};
-use crate::sockets;
-use crate::wake::{Waited, Wake};
 use heka_plugin_api::{
     Context, Counter, Delivered, Delivery, Faults, Interval, Message, Output, PluginError, Schema,
 };
+use heka_socket::{Address, Waited, Wake, cause, open_socket};
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::net::SocketType;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -89,11 +87,9 @@ impl Output for UdpOutput {
     }
 
     fn open(config: Config, context: &mut Context) -> Result<Self, PluginError> {
-        let failed =
-            |errno| PluginError::retry(format!("failed to make an event descriptor: {}", cause(errno)));
         Ok(UdpOutput {
             config,
-            wake: Wake::watching(&context.stop_signal()).map_err(failed)?,
+            wake: Wake::of_instance(context)?,
             socket: None,
             datagrams: context.counter("datagrams"),
             bytes: context.counter("bytes"),
@@ -205,7 +201,7 @@ impl UdpOutput {
         let addresses = self.config.address.resolve().map_err(PluginError::retry)?;
         let mut failure = Errno::ADDRNOTAVAIL;
         for address in addresses {
-            let connected = sockets::open(address.address_family())
+            let connected = open_socket(address.address_family(), SocketType::DGRAM)
                 .and_then(|socket| rustix::net::connect(&socket, &address).map(|()| socket));
             match connected {
                 Ok(socket) => return Ok(socket),
@@ -217,7 +213,7 @@ impl UdpOutput {
 
     fn wait(&self, socket: &OwnedFd) -> Result<(), PluginError> {
         let deadline = Instant::now() + self.config.write_timeout.0;
-        match self.wake.wait(socket.as_fd(), PollFlags::OUT, deadline) {
+        match self.wake.wait(socket.as_fd(), PollFlags::OUT, Some(deadline)) {
             Ok(Waited::Ready) => Ok(()),
             Ok(Waited::TimedOut) => Err(self.failure("nothing was taken within `write_timeout`")),
             Ok(Waited::Stopped) => Err(self.failure("stopped while nothing was taken")),

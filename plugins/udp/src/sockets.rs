@@ -1,14 +1,12 @@
 //! The sockets that an input receives on.
 
-use crate::address::Address;
-use crate::cause::cause;
 use crate::datagrams::{join_datagrams, kernel_drops};
 use heka_plugin_api::PluginError;
+use heka_socket::{Address, Role, SocketFile, bind, bound_name, open_socket, refusal, set_receive_buffer};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, Mode, chmod, lstat};
+use rustix::fs::{Mode, chmod};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt};
-use std::path::{Path, PathBuf};
+use rustix::net::{self, AddressFamily, SocketAddrAny, SocketType, sockopt};
 
 /// Most sockets of one input.
 pub const SOCKETS_MAX: usize = 16;
@@ -56,35 +54,18 @@ impl AsFd for Socket {
 impl Sockets {
     /// Binds to the first of the address's socket addresses that allows it.
     pub fn bind(options: &Options) -> Result<Sockets, PluginError> {
-        let addresses = options.address.resolve().map_err(PluginError::retry)?;
-        if let Some(path) = options.address.path() {
-            clear_stale(path)?;
-        }
-        let mut failure = Errno::ADDRNOTAVAIL;
-        for address in addresses {
-            match bind_all(address, options) {
-                Ok(sockets) => return Ok(Sockets::new(sockets, &options.address)),
-                Err(errno) => failure = errno,
-            }
-        }
-        Err(refusal(&options.address, failure))
-    }
-
-    fn new(sockets: Vec<Socket>, address: &Address) -> Sockets {
-        let bound =
-            match sockets.first().map(|first| net::getsockname(first).map(std::net::SocketAddr::try_from)) {
-                Some(Ok(Ok(bound))) => bound.to_string(),
-                _ => address.to_string(),
-            };
-        Sockets { sockets, bound, _file: address.path().map(SocketFile::at) }
+        let address = &options.address;
+        let (sockets, file) = bind(address, Role::Receive, |first| bind_all(first, options))?;
+        let bound = sockets.first().map_or_else(|| address.to_string(), |first| bound_name(first, address));
+        Ok(Sockets { sockets, bound, _file: file })
     }
 
     /// Goes on with other options at the same address.
     pub fn adjust(&mut self, options: &Options) -> Result<(), PluginError> {
-        let failed = |errno| refusal(&options.address, errno);
+        let failed = |errno| refusal(&options.address, Role::Receive, errno);
         self.sockets.truncate(options.sockets);
         for socket in &self.sockets {
-            set_buffer(socket, options.receive_buffer).map_err(failed)?;
+            set_receive_buffer(socket, options.receive_buffer).map_err(failed)?;
         }
         if let Some(path) = options.address.path() {
             chmod(path, Mode::from_raw_mode(options.mode)).map_err(failed)?;
@@ -117,8 +98,8 @@ impl Sockets {
     }
 }
 
-fn bind_all(first: SocketAddrAny, options: &Options) -> Result<Vec<Socket>, Errno> {
-    let (mut address, mut sockets) = (first, Vec::new());
+fn bind_all(first: &SocketAddrAny, options: &Options) -> Result<Vec<Socket>, Errno> {
+    let (mut address, mut sockets) = (first.clone(), Vec::new());
     for _ in 0..options.sockets {
         let socket = bind_one(&address, options)?;
         // The others take the port that the first one got.
@@ -130,11 +111,11 @@ fn bind_all(first: SocketAddrAny, options: &Options) -> Result<Vec<Socket>, Errn
 
 fn bind_one(address: &SocketAddrAny, options: &Options) -> Result<Socket, Errno> {
     let family = address.address_family();
-    let socket = open(family)?;
+    let socket = open_socket(family, SocketType::DGRAM)?;
     if options.sockets > 1 {
         sockopt::set_socket_reuseport(&socket, true)?;
     }
-    set_buffer(&socket, options.receive_buffer)?;
+    set_receive_buffer(&socket, options.receive_buffer)?;
     if family != AddressFamily::UNIX {
         join_datagrams(socket.as_fd());
     }
@@ -143,68 +124,4 @@ fn bind_one(address: &SocketAddrAny, options: &Options) -> Result<Socket, Errno>
         chmod(path, Mode::from_raw_mode(options.mode))?;
     }
     Ok(Socket { socket, drops_seen: 0 })
-}
-
-/// Opens a socket for datagrams that never blocks.
-pub fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
-    net::socket_with(family, SocketType::DGRAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)
-}
-
-/// Sets the buffer's size past the machine's limit where the process may, else as far as it goes.
-fn set_buffer(socket: impl AsFd + Copy, bytes: usize) -> Result<(), Errno> {
-    sockopt::set_socket_recv_buffer_size_force(socket, bytes)
-        .or_else(|_| sockopt::set_socket_recv_buffer_size(socket, bytes))
-}
-
-/// What no waiting heals refuses to start.
-fn refusal(address: &Address, errno: Errno) -> PluginError {
-    let text = format!("failed to receive on `{address}`: {}", cause(errno));
-    match errno {
-        Errno::ACCESS | Errno::PERM | Errno::AFNOSUPPORT | Errno::NOENT | Errno::NOTDIR => {
-            PluginError::config(text)
-        }
-        _ => PluginError::retry(text),
-    }
-}
-
-/// Removes a socket's file on which nobody receives any more.
-fn clear_stale(path: &Path) -> Result<(), PluginError> {
-    let Ok(found) = lstat(path) else { return Ok(()) };
-    let shown = path.display();
-    if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
-        let text =
-            format!("failed to receive on `unix:{shown}`: the file exists and is not a socket; remove it");
-        return Err(PluginError::config(text));
-    }
-    let probe = SocketAddrUnix::new(path)
-        .and_then(|address| open(AddressFamily::UNIX).and_then(|socket| net::connect(&socket, &address)));
-    if probe != Err(Errno::CONNREFUSED) {
-        return Err(PluginError::retry(format!("failed to receive on `unix:{shown}`: another process does")));
-    }
-    std::fs::remove_file(path)
-        .map_err(|why| PluginError::retry(format!("failed to remove the stale socket `{shown}`: {why}")))
-}
-
-/// Removes a socket's file at the end, unless somebody has put another one there.
-struct SocketFile {
-    path: PathBuf,
-    identity: Option<(u64, u64)>,
-}
-
-impl SocketFile {
-    fn at(path: &Path) -> SocketFile {
-        SocketFile { path: path.to_owned(), identity: identity(path) }
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if self.identity.is_some() && identity(&self.path) == self.identity {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    lstat(path).ok().map(|found| (found.st_dev, found.st_ino))
 }

@@ -105,6 +105,9 @@ pub(crate) struct Served {
 impl Served {
     /// Asks the daemon to stop and waits for it.
     pub(crate) fn stop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }

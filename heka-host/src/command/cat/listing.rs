@@ -28,13 +28,18 @@ pub(super) struct Listing {
     processed: u64,
     matched: u64,
     broken: u64,
-    report: fn(&str),
+    report: Box<dyn FnMut(&str)>,
 }
 
 impl Listing {
-    pub(super) fn new(printer: Printer, matcher: Option<Matcher>) -> Listing {
-        let report = |line: &str| eprintln!("{line}");
-        Listing { printer, matcher, reader: MessageReader::default(), processed: 0, matched: 0, broken: 0, report }
+    /// Prints the messages that `matcher` accepts; `report` gets a line about each broken place.
+    pub(super) fn new(
+        printer: Printer,
+        matcher: Option<Matcher>,
+        report: impl FnMut(&str) + 'static,
+    ) -> Listing {
+        let (reader, report) = (MessageReader::default(), Box::new(report));
+        Listing { printer, matcher, reader, processed: 0, matched: 0, broken: 0, report }
     }
 
     /// Prints a stream to its end.

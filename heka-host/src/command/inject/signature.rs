@@ -49,7 +49,8 @@ impl SignatureArguments {
             return Err(format!("a signer's name has 1 to {SIGNER_BYTES_MAX} bytes"));
         }
         let key = self.key()?;
-        let key = SigningKey::new(&key).filter(|_| !key.is_empty()).ok_or("the key can't be used: it is empty")?;
+        let key =
+            SigningKey::new(&key).filter(|_| !key.is_empty()).ok_or("the key can't be used: it is empty")?;
         Ok(Some(Signer { name, key, key_version: self.key_version, hash: self.hash }))
     }
 
@@ -57,8 +58,9 @@ impl SignatureArguments {
         let Some(path) = &self.key_file else {
             return Ok(self.key.clone().unwrap_or_default().into_bytes());
         };
-        let mut key = std::fs::read(path)
-            .map_err(|error| format!("failed to read the key from `{}`: {}", path.display(), cause(&error)))?;
+        let mut key = std::fs::read(path).map_err(|error| {
+            format!("failed to read the key from `{}`: {}", path.display(), cause(&error))
+        })?;
         if key.ends_with(b"\n") {
             key.pop();
         }

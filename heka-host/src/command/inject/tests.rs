@@ -30,18 +30,30 @@ fn injected(more: &[&str]) -> Vec<u8> {
 
 fn read(frame: &[u8]) -> OwnedMessage {
     let body = parse_frame(frame).unwrap().message;
-    OwnedMessage::build(|builder| drop(MessageReader::default().read(body, builder).unwrap())).unwrap()
+    OwnedMessage::build(|builder| _ = MessageReader::default().read(body, builder).unwrap()).unwrap()
 }
 
 #[test]
 fn the_message_arrives_with_all_that_was_said() {
     let frame = injected(&[
-        "--type=deploy", "--logger=ci", "--severity=4", "--payload=v12", "--pid=77", "--hostname=web1",
-        "--field=build=1207", "--field=ratio=0.5", "--field=ok=true", "--field=tag:=12", "--field=tag=x",
+        "--type=deploy",
+        "--logger=ci",
+        "--severity=4",
+        "--payload=v12",
+        "--pid=77",
+        "--hostname=web1",
+        "--field=build=1207",
+        "--field=ratio=0.5",
+        "--field=ok=true",
+        "--field=tag:=12",
+        "--field=tag=x",
     ]);
     let message = read(&frame);
     let view = message.view();
-    assert_eq!((view.message_type(), view.logger(), view.payload()), (&b"deploy"[..], &b"ci"[..], &b"v12"[..]));
+    assert_eq!(
+        (view.message_type(), view.logger(), view.payload()),
+        (&b"deploy"[..], &b"ci"[..], &b"v12"[..])
+    );
     assert_eq!((view.severity(), view.pid(), view.hostname()), (4, 77, &b"web1"[..]));
     let values: Vec<_> = view.fields().filter_map(|field| field.value(0)).collect();
     let texts = [Value::String(b"12"), Value::String(b"x")];
@@ -99,7 +111,12 @@ fn what_can_not_be_sent_says_why() {
 
 #[test]
 fn half_a_signature_is_refused() {
-    for more in [&["--signer=vic"][..], &["--key=secret"], &["--signer=vic", "--key=k", "--hash=sha2"], &["--severity=8"]] {
+    for more in [
+        &["--signer=vic"][..],
+        &["--key=secret"],
+        &["--signer=vic", "--key=k", "--hash=sha2"],
+        &["--severity=8"],
+    ] {
         assert!(arguments("127.0.0.1:1", more).is_err(), "{more:?}");
     }
 }

@@ -1,10 +1,9 @@
 //! Paths with placeholders, which can't lead out of their base directory whatever the messages hold.
 
-use heka_plugin_api::{Message, Value};
+use heka_plugin_api::{Message, Part, PartValue};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 /// A name on disk has at most 255 bytes; the rest is left for the suffix of rotated files.
@@ -16,24 +15,19 @@ const FIELDS: &str = "{type}, {logger}, {hostname}, {severity}, {pid}, {Fields[n
 /// A path with placeholders.
 pub struct PathTemplate {
     base: PathBuf,
-    parts: Vec<Part>,
+    pieces: Vec<Piece>,
     zone: TimeZone,
-    /// Each time part as rendered for `second`.
+    /// Each time as rendered for `second`.
     times: Vec<Vec<u8>>,
     second: Option<i64>,
     has_fraction: bool,
 }
 
-enum Part {
+enum Piece {
     Literal(Vec<u8>),
-    /// Format of `strftime`, and the index among the time parts.
+    /// Format of `strftime`, and the index among the times.
     Time(String, usize),
-    Type,
-    Logger,
-    Hostname,
-    Severity,
-    Pid,
-    Field(String),
+    Part(Part),
 }
 
 /// An option's key, and what is wrong with it.
@@ -45,7 +39,7 @@ impl PathTemplate {
         if path.is_empty() || path.ends_with('/') || path.contains('\0') {
             return Err(("path", format!("`{path}` names no file")));
         }
-        let (parts, first) = parse(path).map_err(|reason| ("path", reason))?;
+        let (pieces, first) = parse(path).map_err(|reason| ("path", reason))?;
         let Some(first) = first else {
             return match base_dir {
                 Some(_) => Err(("base_dir", "is for a path with placeholders".to_owned())),
@@ -53,18 +47,19 @@ impl PathTemplate {
             };
         };
         let prefix_end = path[..first].rfind('/').map_or(0, |slash| slash + 1);
-        let (base, cut) = base(path, prefix_end, base_dir, &parts)?;
+        let (base, cut) = base(path, prefix_end, base_dir, &pieces)?;
         if Path::new(&path[cut..]).components().any(|part| part == Component::ParentDir) {
             return Err(("path", "`..` can't stand behind the base directory".to_owned()));
         }
-        let parts = if cut == 0 { parts } else { parse(&path[cut..]).map_err(|reason| ("path", reason))?.0 };
-        let formats = parts
+        let pieces =
+            if cut == 0 { pieces } else { parse(&path[cut..]).map_err(|reason| ("path", reason))?.0 };
+        let formats = pieces
             .iter()
-            .filter_map(|part| if let Part::Time(format, _) = part { Some(format) } else { None });
+            .filter_map(|piece| if let Piece::Time(format, _) = piece { Some(format) } else { None });
         let has_fraction = formats.clone().any(|format| format.contains(['f', 'N']));
         let times = formats.map(|_| Vec::new()).collect();
         let zone = if local_time { TimeZone::system() } else { TimeZone::UTC };
-        Ok(Some(PathTemplate { base, parts, zone, times, second: None, has_fraction }))
+        Ok(Some(PathTemplate { base, pieces, zone, times, second: None, has_fraction }))
     }
 
     /// Returns the directory that no path leaves.
@@ -76,17 +71,12 @@ impl PathTemplate {
     pub fn render(&mut self, message: &Message<'_>, path: &mut Vec<u8>) {
         self.render_times(message.timestamp());
         path.clear();
-        for part in &self.parts {
+        for piece in &self.pieces {
             let start = path.len();
-            match part {
-                Part::Literal(text) => path.extend_from_slice(text),
-                Part::Time(_, index) => path.extend_from_slice(&self.times[*index]),
-                Part::Type => put(path, message.message_type()),
-                Part::Logger => put(path, message.logger()),
-                Part::Hostname => put(path, message.hostname()),
-                Part::Severity => put_shown(path, message.severity()),
-                Part::Pid => put_shown(path, message.pid()),
-                Part::Field(name) => put_value(path, message.value(name.as_bytes())),
+            match piece {
+                Piece::Literal(text) => path.extend_from_slice(text),
+                Piece::Time(_, index) => path.extend_from_slice(&self.times[*index]),
+                Piece::Part(part) => put_value(path, part.value(message)),
             }
             if start == path.len() {
                 path.push(NO_NAME);
@@ -103,8 +93,8 @@ impl PathTemplate {
         self.second = Some(second);
         let Ok(time) = Timestamp::from_nanosecond(timestamp.into()) else { return };
         let time = time.to_zoned(self.zone.clone());
-        for part in &self.parts {
-            if let Part::Time(format, index) = part {
+        for piece in &self.pieces {
+            if let Piece::Time(format, index) = piece {
                 let text = strtime::format(format, &time).unwrap_or_default();
                 self.times[*index].clear();
                 put(&mut self.times[*index], text.as_bytes());
@@ -118,10 +108,10 @@ fn base(
     path: &str,
     prefix_end: usize,
     base_dir: Option<&Path>,
-    parts: &[Part],
+    pieces: &[Piece],
 ) -> Result<(PathBuf, usize), Bad> {
     let Some(base) = base_dir else {
-        let has_values = parts.iter().any(|part| !matches!(part, Part::Literal(_) | Part::Time(..)));
+        let has_values = pieces.iter().any(|piece| matches!(piece, Piece::Part(_)));
         return match &path[..prefix_end] {
             "" | "/" | "./" if has_values => Err((
                 "base_dir",
@@ -152,38 +142,38 @@ pub fn unescaped(prefix: &str) -> PathBuf {
     PathBuf::from(prefix.replace("%%", "%").replace("{{", "{").replace("}}", "}"))
 }
 
-/// Cuts a path into parts; returns also where the first placeholder stands.
-fn parse(path: &str) -> Result<(Vec<Part>, Option<usize>), String> {
-    let (mut parts, mut first, mut times) = (Vec::new(), None, 0);
+/// Cuts a path into pieces; returns also where the first placeholder stands.
+fn parse(path: &str) -> Result<(Vec<Piece>, Option<usize>), String> {
+    let (mut pieces, mut first, mut times) = (Vec::new(), None, 0);
     let mut at = 0;
     while let Some(letter) = path[at..].chars().next() {
         let rest = &path[at..];
         let doubled = ["%%", "{{", "}}"].iter().any(|pair| rest.starts_with(pair));
-        let (part, len) = match letter {
+        let (piece, len) = match letter {
             _ if doubled => (None, 2),
-            '{' => placeholder(rest).map(|(part, len)| (Some(part), len))?,
+            '{' => placeholder(rest).map(|(part, len)| (Some(Piece::Part(part)), len))?,
             '}' => return Err("a `}` without a `{`; write `}}` for the character".to_owned()),
-            '%' => time(rest, times).map(|(part, len)| (Some(part), len))?,
+            '%' => time(rest, times).map(|(piece, len)| (Some(piece), len))?,
             letter => (None, letter.len_utf8()),
         };
-        match part {
-            Some(part) => {
-                times += usize::from(matches!(part, Part::Time(..)));
+        match piece {
+            Some(piece) => {
+                times += usize::from(matches!(piece, Piece::Time(..)));
                 first = first.or(Some(at));
-                parts.push(part);
+                pieces.push(piece);
             }
-            None => literal(&mut parts, if doubled { &rest[..1] } else { &rest[..len] }),
+            None => literal(&mut pieces, if doubled { &rest[..1] } else { &rest[..len] }),
         }
         at += len;
     }
-    Ok((parts, first))
+    Ok((pieces, first))
 }
 
-fn literal(parts: &mut Vec<Part>, text: &str) {
-    if let Some(Part::Literal(last)) = parts.last_mut() {
+fn literal(pieces: &mut Vec<Piece>, text: &str) {
+    if let Some(Piece::Literal(last)) = pieces.last_mut() {
         last.extend_from_slice(text.as_bytes());
     } else {
-        parts.push(Part::Literal(text.as_bytes().to_vec()));
+        pieces.push(Piece::Literal(text.as_bytes().to_vec()));
     }
 }
 
@@ -191,22 +181,19 @@ fn literal(parts: &mut Vec<Part>, text: &str) {
 fn placeholder(rest: &str) -> Result<(Part, usize), String> {
     let end = rest.find('}').ok_or("a `{` without a `}`; write `{{` for the character")?;
     let name = &rest[1..end];
-    let part = match name {
-        "type" => Part::Type,
-        "logger" => Part::Logger,
-        "hostname" => Part::Hostname,
-        "severity" => Part::Severity,
-        "pid" => Part::Pid,
-        _ => match name.strip_prefix("Fields[").and_then(|name| name.strip_suffix(']')) {
-            Some(field) if !field.is_empty() => Part::Field(field.to_owned()),
-            _ => return Err(format!("unknown placeholder `{{{name}}}`; known: {FIELDS}")),
-        },
-    };
+    let part = Part::parse(name).ok().filter(|part| match part {
+        Part::Type | Part::Logger | Part::Hostname | Part::Severity | Part::Pid => {
+            name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        }
+        Part::Field { name, .. } => !name.is_empty(),
+        _ => false,
+    });
+    let part = part.ok_or_else(|| format!("unknown placeholder `{{{name}}}`; known: {FIELDS}"))?;
     Ok((part, end + 1))
 }
 
 /// Reads one directive of `strftime`, such as `%Y` or `%-d`.
-fn time(rest: &str, index: usize) -> Result<(Part, usize), String> {
+fn time(rest: &str, index: usize) -> Result<(Piece, usize), String> {
     let is_flag = |letter: char| letter.is_ascii_digit() || "-_^#.:".contains(letter);
     let at = rest[1..]
         .find(|letter| !is_flag(letter))
@@ -219,7 +206,7 @@ fn time(rest: &str, index: usize) -> Result<(Part, usize), String> {
     if sample.contains('/') || sample.contains(char::is_control) {
         return Err(format!("time directive `{format}` gives no name of a file"));
     }
-    Ok((Part::Time(format.to_owned(), index), end))
+    Ok((Piece::Time(format.to_owned(), index), end))
 }
 
 /// Writes a value without what would make more than one name of it.
@@ -230,18 +217,11 @@ fn put(path: &mut Vec<u8>, value: &[u8]) {
     );
 }
 
-fn put_shown(path: &mut Vec<u8>, value: impl std::fmt::Display) {
-    // Writing to memory does not fail.
-    let _ = write!(path, "{value}");
-}
-
-fn put_value(path: &mut Vec<u8>, value: Option<Value<'_>>) {
-    match value {
-        Some(Value::String(text) | Value::Bytes(text)) => put(path, text),
-        Some(Value::Integer(value)) => put_shown(path, value),
-        Some(Value::Double(value)) => put_shown(path, value),
-        Some(Value::Bool(value)) => put_shown(path, value),
-        None => {}
+fn put_value(path: &mut Vec<u8>, value: Option<PartValue<'_>>) {
+    let Some(value) = value else { return };
+    match value.value().as_bytes() {
+        Some(text) => put(path, text),
+        None => value.write_text(path),
     }
 }
 

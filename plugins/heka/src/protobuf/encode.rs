@@ -1,17 +1,26 @@
 //! Message → protobuf bytes.
 
+use super::slot::Slot;
 use heka_plugin_api::{ByteWriter, Field, Message, Value, ValueType};
 
 /// Takes bytes: an encoder's [`ByteWriter`], or a vector.
 pub trait ByteSink {
     /// Appends bytes.
     fn put(&mut self, bytes: &[u8]);
+
+    /// Appends `len` bytes, at first 0, that `fill` changes in place.
+    fn put_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8]));
 }
 
 impl ByteSink for ByteWriter<'_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         ByteWriter::put(self, bytes);
+    }
+
+    #[inline]
+    fn put_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
+        ByteWriter::put_with(self, len, fill);
     }
 }
 
@@ -20,60 +29,67 @@ impl ByteSink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
-}
 
-/// A few tags, lengths and numbers, put together before they are appended: at most 32 bytes.
-pub(crate) struct Piece {
-    bytes: [u8; 32],
-    len: usize,
-}
-
-impl Piece {
-    #[inline(always)]
-    pub(crate) fn new() -> Piece {
-        Piece { bytes: [0; 32], len: 0 }
-    }
-
-    #[inline(always)]
-    pub(crate) fn byte(&mut self, byte: u8) -> &mut Self {
-        // The mask costs less than a bounds check; nobody puts more than 32 bytes together.
-        self.bytes[self.len & 31] = byte;
-        self.len += 1;
-        self
-    }
-
-    #[inline(always)]
-    pub(crate) fn varint(&mut self, mut value: u64) -> &mut Self {
-        while value >= 0x80 {
-            self.byte(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.byte(value as u8)
-    }
-
-    #[inline(always)]
-    fn bytes<const N: usize>(&mut self, bytes: &[u8; N]) -> &mut Self {
-        if let Some(place) = self.bytes.get_mut(self.len..self.len + N) {
-            place.copy_from_slice(bytes);
-            self.len += N;
-        }
-        self
-    }
-
-    #[inline(always)]
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline(always)]
-    pub(crate) fn put_to(&self, out: &mut impl ByteSink) {
-        out.put(&self.bytes[..self.len.min(32)]);
+    #[inline]
+    fn put_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
+        let start = self.len();
+        self.resize(start + len, 0);
+        fill(&mut self[start..]);
     }
 }
 
 /// Returns the length of a message's protobuf form in bytes.
-#[inline]
 pub fn message_len(message: &Message<'_>) -> usize {
+    Layout::default().measure(message)
+}
+
+/// Appends a message's protobuf form: [`message_len`] bytes.
+///
+/// Empty texts and a process id of 0 are left out; severity is always written.
+pub fn put_message(message: &Message<'_>, out: &mut impl ByteSink) {
+    let mut layout = Layout::default();
+    layout.measure(message);
+    layout.put(message, out);
+}
+
+/// The lengths in a message's protobuf form, which come before what they count. Kept for the next message's.
+#[derive(Default)]
+pub struct Layout {
+    len: usize,
+    field_lens: Vec<usize>,
+}
+
+impl Layout {
+    /// Takes the measure of a message; returns the length of its protobuf form in bytes.
+    #[inline]
+    pub fn measure(&mut self, message: &Message<'_>) -> usize {
+        self.len = header_len(message);
+        self.field_lens.clear();
+        for field in message.fields() {
+            let len = field_len(&field);
+            self.field_lens.push(len);
+            self.len += bytes_len(len);
+        }
+        self.len
+    }
+
+    /// Appends the protobuf form of the message that was measured last.
+    #[inline]
+    pub fn put(&self, message: &Message<'_>, out: &mut impl ByteSink) {
+        out.put_with(self.len, |bytes| {
+            let mut slot = Slot::new(bytes);
+            put_header(message, &mut slot);
+            for (field, len) in message.fields().zip(&self.field_lens) {
+                slot.byte(0x52).varint(*len as u64);
+                put_field(&field, &mut slot);
+            }
+            debug_assert!(slot.is_full(), "not the message that was measured");
+        });
+    }
+}
+
+#[inline]
+fn header_len(message: &Message<'_>) -> usize {
     let texts = [
         message.message_type(),
         message.logger(),
@@ -81,89 +97,29 @@ pub fn message_len(message: &Message<'_>) -> usize {
         message.env_version(),
         message.hostname(),
     ];
-    let mut len = 18 + 1 + varint_len(message.timestamp() as u64) + 1 + varint_len(message.severity() as u64);
-    len += texts.into_iter().map(text_len).sum::<usize>();
-    if message.pid() != 0 {
-        len += 1 + varint_len(message.pid() as u64);
-    }
-    message.fields().fold(len, |len, field| len + bytes_len(field_len(&field)))
-}
-
-/// Appends a message's protobuf form: [`message_len`] bytes.
-///
-/// Empty texts and a process id of 0 are left out; severity is always written.
-#[inline]
-pub fn put_message(message: &Message<'_>, out: &mut impl ByteSink) {
-    let mut head = Piece::new();
-    head.bytes(&[0x0a, 16]).bytes(&message.uuid()).byte(0x10).varint(message.timestamp() as u64).put_to(out);
-    put_text(0x1a, message.message_type(), out);
-    put_text(0x22, message.logger(), out);
-    Piece::new().byte(0x28).varint(message.severity() as u64).put_to(out);
-    put_text(0x32, message.payload(), out);
-    put_text(0x3a, message.env_version(), out);
-    if message.pid() != 0 {
-        Piece::new().byte(0x40).varint(message.pid() as u64).put_to(out);
-    }
-    put_text(0x4a, message.hostname(), out);
-    for field in message.fields() {
-        put_field(&field, out);
-    }
+    let numbers = 3 + varint_len(message.timestamp() as u64) + varint_len(message.severity() as u64);
+    let pid = if message.pid() == 0 { 0 } else { 1 + varint_len(message.pid() as u64) };
+    17 + numbers + pid + texts.into_iter().map(text_len).sum::<usize>()
 }
 
 #[inline]
-fn put_text(tag: u8, text: &[u8], out: &mut impl ByteSink) {
+fn put_header(message: &Message<'_>, slot: &mut Slot<'_>) {
+    slot.array([0x0a, 16]).array(message.uuid()).byte(0x10).varint(message.timestamp() as u64);
+    put_text(0x1a, message.message_type(), slot);
+    put_text(0x22, message.logger(), slot);
+    slot.byte(0x28).varint(message.severity() as u64);
+    put_text(0x32, message.payload(), slot);
+    put_text(0x3a, message.env_version(), slot);
+    if message.pid() != 0 {
+        slot.byte(0x40).varint(message.pid() as u64);
+    }
+    put_text(0x4a, message.hostname(), slot);
+}
+
+#[inline]
+fn put_text(tag: u8, text: &[u8], slot: &mut Slot<'_>) {
     if !text.is_empty() {
-        Piece::new().byte(tag).varint(text.len() as u64).put_to(out);
-        out.put(text);
-    }
-}
-
-#[inline]
-fn put_field(field: &Field<'_>, out: &mut impl ByteSink) {
-    let name = field.name();
-    let mut head = Piece::new();
-    head.byte(0x52).varint(field_len(field) as u64).byte(0x0a).varint(name.len() as u64).put_to(out);
-    out.put(name);
-    let value_type = type_number(field.value_type());
-    put_text(0x1a, field.representation(), out);
-    match field.value_type() {
-        ValueType::Integer | ValueType::Double | ValueType::Bool => put_packed(field, out),
-        _ => {
-            if value_type != 0 {
-                out.put(&[0x10, value_type]);
-            }
-            for bytes in field.values().filter_map(|value| value.as_bytes()) {
-                Piece::new().byte(0x22 + 8 * value_type).varint(bytes.len() as u64).put_to(out);
-                out.put(bytes);
-            }
-        }
-    }
-}
-
-#[inline]
-fn put_packed(field: &Field<'_>, out: &mut impl ByteSink) {
-    let value_type = type_number(field.value_type());
-    let mut piece = Piece::new();
-    piece.byte(0x10).byte(value_type).byte(0x22 + 8 * value_type).varint(packed_len(field) as u64);
-    if field.len() == 1 {
-        field.value(0).iter().for_each(|value| put_number(value, &mut piece));
-        return piece.put_to(out);
-    }
-    piece.put_to(out);
-    for value in field.values() {
-        let mut piece = Piece::new();
-        put_number(&value, &mut piece);
-        piece.put_to(out);
-    }
-}
-
-#[inline]
-fn put_number(value: &Value<'_>, piece: &mut Piece) {
-    match value {
-        Value::Integer(value) => _ = piece.varint(*value as u64),
-        Value::Double(value) => _ = piece.bytes(&value.to_bits().to_le_bytes()),
-        Value::Bool(value) => _ = piece.byte((*value).into()),
-        Value::String(_) | Value::Bytes(_) => {}
+        slot.text(tag, text);
     }
 }
 
@@ -171,22 +127,75 @@ fn put_number(value: &Value<'_>, piece: &mut Piece) {
 #[inline]
 fn field_len(field: &Field<'_>) -> usize {
     let head = bytes_len(field.name().len()) + text_len(field.representation());
-    let values = match field.value_type() {
-        ValueType::Integer | ValueType::Double | ValueType::Bool => bytes_len(packed_len(field)),
-        _ => field.values().filter_map(|value| value.as_bytes()).map(|bytes| bytes_len(bytes.len())).sum(),
+    let type_len = if type_number(field.value_type()) == 0 { 0 } else { 2 };
+    let values = match field.value(0) {
+        Some(value) if field.len() == 1 => bytes_len(value_len(value)),
+        _ => values_len(field),
     };
-    head + values + if type_number(field.value_type()) == 0 { 0 } else { 2 }
+    head + type_len + values
 }
 
 #[inline]
-fn packed_len(field: &Field<'_>) -> usize {
-    match field.value_type() {
-        ValueType::Double => field.len() * 8,
-        ValueType::Bool => field.len(),
-        _ => {
-            field.values().filter_map(|value| value.as_integer()).map(|value| varint_len(value as u64)).sum()
-        }
+fn put_field(field: &Field<'_>, slot: &mut Slot<'_>) {
+    slot.text(0x0a, field.name());
+    put_text(0x1a, field.representation(), slot);
+    let value_type = type_number(field.value_type());
+    if value_type != 0 {
+        slot.array([0x10, value_type]);
     }
+    match field.value(0) {
+        Some(Value::String(bytes) | Value::Bytes(bytes)) if field.len() == 1 => {
+            slot.text(0x22 + 8 * value_type, bytes);
+        }
+        Some(value) if field.len() == 1 => {
+            // At most 10 bytes.
+            slot.array([0x22 + 8 * value_type, value_len(value) as u8]);
+            put_number(value, slot);
+        }
+        _ => put_values(field, slot),
+    }
+}
+
+/// Length of any count of values: texts one by one, numbers packed.
+#[cold]
+fn values_len(field: &Field<'_>) -> usize {
+    let lens = field.values().map(value_len);
+    if is_packed(field) { bytes_len(lens.sum()) } else { lens.map(bytes_len).sum() }
+}
+
+#[cold]
+fn put_values(field: &Field<'_>, slot: &mut Slot<'_>) {
+    let tag = 0x22 + 8 * type_number(field.value_type());
+    if is_packed(field) {
+        slot.byte(tag).varint(field.values().map(value_len).sum::<usize>() as u64);
+        field.values().for_each(|value| put_number(value, slot));
+    } else {
+        field.values().filter_map(|value| value.as_bytes()).for_each(|bytes| _ = slot.text(tag, bytes));
+    }
+}
+
+#[inline]
+fn put_number(value: Value<'_>, slot: &mut Slot<'_>) {
+    match value {
+        Value::Integer(value) => _ = slot.varint(value as u64),
+        Value::Double(value) => _ = slot.array(value.to_bits().to_le_bytes()),
+        Value::Bool(value) => _ = slot.byte(value.into()),
+        Value::String(_) | Value::Bytes(_) => {}
+    }
+}
+
+#[inline]
+fn value_len(value: Value<'_>) -> usize {
+    match value {
+        Value::String(bytes) | Value::Bytes(bytes) => bytes.len(),
+        Value::Integer(value) => varint_len(value as u64),
+        Value::Double(_) => 8,
+        Value::Bool(_) => 1,
+    }
+}
+
+fn is_packed(field: &Field<'_>) -> bool {
+    matches!(field.value_type(), ValueType::Integer | ValueType::Double | ValueType::Bool)
 }
 
 #[inline]

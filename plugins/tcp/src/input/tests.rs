@@ -1,5 +1,6 @@
 use super::*;
 use heka_plugin_api::testing::{InputTest, TestStream};
+use heka_socket::ADDRESS_FILE;
 use rustix::net::sockopt;
 use std::io::{Read as _, Write};
 use std::net::TcpStream;

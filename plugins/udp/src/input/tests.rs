@@ -1,5 +1,6 @@
 use super::*;
 use heka_plugin_api::testing::{InputTest, TestStream};
+use heka_socket::ADDRESS_FILE;
 use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
