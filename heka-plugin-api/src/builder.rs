@@ -431,7 +431,14 @@ impl<'w> MessageBuilder<'w> {
     #[inline]
     fn align(&mut self) {
         let padding = self.used.wrapping_neg() % 8;
-        self.append(&[0; 8][..padding]);
+        if self.limit - self.used < 8 {
+            self.append(&[0; 8][..padding]);
+            return;
+        }
+        // Always all of them: how many are needed is as good as random, which a branch would have to guess.
+        // SAFETY: eight bytes are free behind `used`, as just checked.
+        unsafe { self.start.add(self.used).cast::<[u8; 8]>().write([0; 8]) };
+        self.used += padding;
     }
 
     #[cold]

@@ -90,6 +90,25 @@ impl<'a> ByteWriter<'a> {
         self.put([byte]);
     }
 
+    /// Appends several pieces, which takes less time than one by one.
+    #[inline]
+    pub fn put_all<const N: usize>(&mut self, pieces: [&[u8]; N]) {
+        let len = pieces.iter().fold(0, |len, piece| len + piece.len());
+        if len > self.free && !self.grow(len) {
+            return;
+        }
+        let mut cursor = self.cursor;
+        for piece in pieces {
+            // SAFETY: as many bytes are free as all pieces have, as just checked.
+            unsafe {
+                copy_bytes(piece.as_ptr(), cursor, piece.len());
+                cursor = cursor.add(piece.len());
+            }
+        }
+        self.cursor = cursor;
+        self.free -= len;
+    }
+
     /// Appends `len` bytes, at first 0, that `fill` changes in place.
     ///
     /// `fill` is not called when the message is over its limit.

@@ -85,7 +85,7 @@ impl Part {
     }
 
     /// Returns the value; `None` for a text of the header that is empty and for a field that the message has not.
-    #[inline]
+    #[inline(always)]
     pub fn value<'a>(&self, message: &Message<'a>) -> Option<PartValue<'a>> {
         let value = match self {
             Part::Type => text(message.message_type())?,
@@ -120,6 +120,9 @@ fn text(bytes: &[u8]) -> Option<Value<'_>> {
 }
 
 /// Returns the canonical text, such as `0f8fad5b-d9cb-469f-a165-70867728950e`.
+///
+/// Never inlined, so that [`Part::value`] can be.
+#[inline(never)]
 fn uuid_text(uuid: [u8; 16]) -> [u8; 36] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];

@@ -1,4 +1,4 @@
-/* Prints the layout of heka_plugin.h for layout.rs: `struct size`, `struct.field offset size`, `constant value`. */
+/* Prints the layout of heka_plugin.h for system/header.rs: `struct size`, `struct.field offset size`, `constant value`. */
 #include "heka_plugin.h"
 #include <stdio.h>
 

@@ -93,6 +93,17 @@ fn messages_emitted_to_the_router_balance() {
 }
 
 #[test]
+fn dead_letters_that_nobody_takes_do_not_go_round_for_ever() {
+    let config = "[inputs.made]\nplugin = \"generate\"\ncount = 1000\n[chains.default]\noutputs = [\"one\"]\n\
+                  [outputs.one]\nplugin = \"udp\"\naddress = \"127.0.0.1:9\"\ndatagram_bytes_max = 1\n\
+                  dead_letter = \"two\"\n\
+                  [outputs.two]\nplugin = \"udp\"\naddress = \"127.0.0.1:9\"\ndatagram_bytes_max = 1\n";
+    let stats = run_to_end(config, "dead_letter = \"one\"");
+    let refused = ["one", "two"].map(|name| stats.output(name).unwrap().dead_lettered);
+    assert_eq!(refused, [1000, 1000], "{stats}");
+}
+
+#[test]
 fn the_printed_summary_shows_the_same_numbers() {
     let directory = Directory::new();
     let config = format!(

@@ -193,10 +193,17 @@ fn splitter_options_are_checked() {
     check("\"lines\"", 12, "unknown `splitter` `lines`; did you mean `line`");
     check("{ kind = \"token\" }", 12, "splitter `token`: needs `token`");
     check("{ kind = \"line\", at = \"x\" }", 29, "splitter `line`: unknown option `at`; known: keep_empty");
-    let regex = "splitter `regex`: delimiter `(`: not a regular expression: unclosed group";
-    check("{ kind = \"regex\", delimiter = \"(\" }", 12, regex);
     let width = "splitter `length`: a length prefix is 1, 2, 4 or 8 bytes wide, not 3";
     check("{ kind = \"length\", width = 3 }", 12, width);
+    check_changed(
+        "count = 3",
+        "count = 3\nsplitter = { kind = \"regex\", delimiter = \"a(\" }",
+        &[
+            "heka.toml:4:12: input `in`: splitter `regex`: delimiter `a(`: not a regular expression: unclosed group",
+            "        a(",
+            "         ^",
+        ],
+    );
 }
 
 #[test]

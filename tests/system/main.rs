@@ -1,6 +1,5 @@
 //! Whole-system tests: one file for each behaviour.
 
-#[path = "../header/layout.rs"]
 mod accounting;
 mod c_plugin;
 mod cases;
@@ -22,3 +21,4 @@ mod seed_config;
 mod shutdown;
 mod statics;
 mod tidy;
+mod tools;

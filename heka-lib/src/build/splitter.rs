@@ -72,7 +72,9 @@ struct OptionReader<'r> {
 
 impl OptionReader<'_> {
     fn fault(&mut self, reason: impl std::fmt::Display) {
-        self.faults.add(&self.given.position, format!("{}: {reason}", self.who));
+        let text = format!("{}: {reason}", self.who);
+        let (text, place) = text.split_once('\n').unwrap_or((&text, ""));
+        self.faults.add_with_excerpt(&self.given.position, text, place);
     }
 
     fn check_keys(&mut self) {

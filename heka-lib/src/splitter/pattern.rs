@@ -61,7 +61,7 @@ impl Pattern {
     pub(super) fn new(text: &str, at: DelimiterAt) -> Result<Self, String> {
         let syntax = syntax::Config::new().utf8(false);
         let hir = syntax::parse_with(text, &syntax).map_err(|error| {
-            format!("delimiter `{text}`: not a regular expression: {}", last_line(&error))
+            format!("delimiter `{text}`: not a regular expression: {}", with_place(&error))
         })?;
         let properties = hir.properties();
         let groups = properties.explicit_captures_len();
@@ -115,9 +115,11 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// Says why in one line; the lines before it show the place.
-fn last_line(error: &impl std::fmt::Display) -> String {
+/// Says why in one line, and shows the place in the lines behind it.
+fn with_place(error: &impl fmt::Display) -> String {
     let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    let mut lines: Vec<&str> = text.lines().filter(|line| *line != "regex parse error:").collect();
+    let why = lines.pop().unwrap_or_default();
+    let why = why.strip_prefix("error: ").unwrap_or(why);
+    [&[why], lines.as_slice()].concat().join("\n")
 }

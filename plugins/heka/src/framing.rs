@@ -159,21 +159,16 @@ fn read_header_field<'a>(
 /// A signature's digest takes the last bytes before the final separator.
 #[inline]
 pub fn write_head(message_length: u32, signature: Option<&FrameSignature<'_>>, out: &mut impl ByteSink) {
-    let mut length = [0; 6];
-    let mut length = Slot::new(&mut length);
-    let length = length.byte(0x08).varint(message_length.into()).filled();
-    let Some(signature) = signature else {
-        let mut head = [0; 9];
-        let mut head = Slot::new(&mut head);
-        head.array([RECORD_SEPARATOR, length.len() as u8]).bytes(length).byte(UNIT_SEPARATOR);
-        return out.put(head.filled());
-    };
     let mut bytes = [0; 255 + 3];
-    let mut head = Slot::new(&mut bytes);
-    let hash = signature.hash.map_or(0, HashFunction::number);
-    head.array([RECORD_SEPARATOR, 0]).bytes(length).array([0x18, hash]).text(0x22, signature.signer);
-    head.byte(0x28).varint(signature.key_version.into()).text(0x32, signature.digest).byte(UNIT_SEPARATOR);
-    let len = head.filled().len();
+    let room = bytes.len();
+    let mut slot = Slot::new(&mut bytes).array([RECORD_SEPARATOR, 0, 0x08]).varint(message_length.into());
+    if let Some(signature) = signature {
+        let hash = signature.hash.map_or(0, HashFunction::number);
+        slot = slot.array([0x18, hash]).text(0x22, signature.signer);
+        slot = slot.byte(0x28).varint(signature.key_version.into()).text(0x32, signature.digest);
+    }
+    let len = room - slot.byte(UNIT_SEPARATOR).left();
+    // Without the two separators and itself.
     bytes[1] = (len - 3) as u8;
     out.put(&bytes[..len]);
 }

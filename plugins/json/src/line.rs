@@ -5,7 +5,8 @@
 //! left out. Bytes are base64 text; the values of fields with the same name share one array.
 
 use heka_object::{
-    ByteSink, Clock, DuplicateNames, put_base64, put_double, put_integer, put_string, uuid_text,
+    ByteSink, Clock, DuplicateNames, put_base64, put_double, put_integer, put_string, put_string_between,
+    uuid_text,
 };
 use heka_plugin_api::{Field, Message, Value};
 
@@ -74,9 +75,7 @@ impl LineWriter {
             if !self.is_shown(&field) {
                 continue;
             }
-            out.put(opening);
-            put_string(field.name(), out);
-            out.put(b":");
+            put_string_between(opening, field.name(), b":", out);
             match field.value(0) {
                 Some(value) if field.len() == 1 => put_value(value, out),
                 _ => put_array(field.values(), out),
@@ -95,9 +94,7 @@ impl LineWriter {
             if !self.is_shown(&field) || DuplicateNames::is_repeated(message, &field, index) {
                 continue;
             }
-            out.put(opening);
-            put_string(field.name(), out);
-            out.put(b":");
+            put_string_between(opening, field.name(), b":", out);
             let same = message.fields().filter(|other| other.name() == field.name());
             let mut values = same.flat_map(|field| field.values()).peekable();
             match (values.next(), values.peek()) {
@@ -122,8 +119,7 @@ impl LineWriter {
 #[inline]
 fn put_text(key: &[u8], text: &[u8], out: &mut impl ByteSink) {
     if !text.is_empty() {
-        out.put(key);
-        put_string(text, out);
+        put_string_between(key, text, b"", out);
     }
 }
 

@@ -4,8 +4,8 @@ mod decoder;
 mod encoder;
 mod extent;
 
-use decoder::MsgpackDecoder;
-use encoder::MsgpackEncoder;
+pub use decoder::MsgpackDecoder;
+pub use encoder::MsgpackEncoder;
 use heka_plugin_api::export_plugin;
 
 export_plugin! {

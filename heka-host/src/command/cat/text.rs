@@ -79,6 +79,10 @@ fn put_payload(payload: &[u8], out: &mut Vec<u8>) {
 
 /// Appends text with control characters and broken UTF-8 escaped; with `quoted` also `"` and `\`.
 fn put_escaped(text: &[u8], quoted: bool, out: &mut Vec<u8>) {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !(quoted && matches!(byte, b'"' | b'\\'));
+    if text.iter().all(is_plain) {
+        return out.extend_from_slice(text);
+    }
     for chunk in text.utf8_chunks() {
         for char in chunk.valid().chars() {
             match char {

@@ -85,18 +85,23 @@ impl Block {
     pub(super) fn number(&mut self, messages: Range<usize>, first: u64, step: u64) {
         let mut number = first;
         for &at in self.numbers.get(messages).unwrap_or_default() {
-            let place = self.bytes.get_mut(at as usize..at as usize + NUMBER_DIGITS);
-            place.into_iter().for_each(|place| put_number(number, place));
+            if let Some(place) = self.bytes.get_mut(at as usize..at as usize + NUMBER_DIGITS) {
+                put_number(number, place);
+            }
             number += step;
         }
     }
 }
 
-fn put_number(mut number: u64, place: &mut [u8]) {
-    for pair in place.rchunks_exact_mut(2) {
-        let last = (number % 100) as u8;
-        number /= 100;
-        pair.copy_from_slice(&[b'0' + last / 10, b'0' + last % 10]);
+fn put_number(number: u64, place: &mut [u8]) {
+    // Two halves: their divisions go on side by side.
+    let (high, low) = place.split_at_mut(NUMBER_DIGITS / 2);
+    for (half, mut number) in [(high, (number / 1_000_000) as u32), (low, (number % 1_000_000) as u32)] {
+        for pair in half.rchunks_exact_mut(2) {
+            let last = (number % 100) as u8;
+            number /= 100;
+            pair.copy_from_slice(&[b'0' + last / 10, b'0' + last % 10]);
+        }
     }
 }
 

@@ -98,6 +98,13 @@ impl MessageReader {
         let (mut name, mut representation, mut value_type) = (0..0, 0..0, u64::from(STRING));
         let (mut first_type, mut first_start, mut first_end) = (NONE, 0, 0);
         self.values.clear();
+        // Everybody writes these first, in this order; anywhere else they are read as well.
+        if cursor.eat(0x0a) {
+            name = cursor.range()?;
+        }
+        if cursor.eat(0x10) {
+            value_type = cursor.varint()?;
+        }
         while !cursor.is_at_end() {
             let (part_type, start, end) = match cursor.tag()? {
                 0x0a => {

@@ -63,27 +63,26 @@ impl Layout {
     /// Takes the measure of a message; returns the length of its protobuf form in bytes.
     #[inline]
     pub fn measure(&mut self, message: &Message<'_>) -> usize {
-        self.len = header_len(message);
+        let mut len = header_len(message);
         self.field_lens.clear();
-        for field in message.fields() {
-            let len = field_len(&field);
-            self.field_lens.push(len);
-            self.len += bytes_len(len);
-        }
-        self.len
+        self.field_lens.extend(message.fields().map(|field| {
+            let field_len = field_len(&field);
+            len += bytes_len(field_len);
+            field_len
+        }));
+        self.len = len;
+        len
     }
 
     /// Appends the protobuf form of the message that was measured last.
     #[inline]
     pub fn put(&self, message: &Message<'_>, out: &mut impl ByteSink) {
         out.put_with(self.len, |bytes| {
-            let mut slot = Slot::new(bytes);
-            put_header(message, &mut slot);
+            let mut slot = put_header(message, Slot::new(bytes));
             for (field, len) in message.fields().zip(&self.field_lens) {
-                slot.byte(0x52).varint(*len as u64);
-                put_field(&field, &mut slot);
+                slot = put_field(&field, slot.byte(0x52).varint(*len as u64));
             }
-            debug_assert!(slot.is_full(), "not the message that was measured");
+            debug_assert!(slot.left() == 0, "not the message that was measured");
         });
     }
 }
@@ -103,24 +102,22 @@ fn header_len(message: &Message<'_>) -> usize {
 }
 
 #[inline]
-fn put_header(message: &Message<'_>, slot: &mut Slot<'_>) {
-    slot.array([0x0a, 16]).array(message.uuid()).byte(0x10).varint(message.timestamp() as u64);
-    put_text(0x1a, message.message_type(), slot);
-    put_text(0x22, message.logger(), slot);
-    slot.byte(0x28).varint(message.severity() as u64);
-    put_text(0x32, message.payload(), slot);
-    put_text(0x3a, message.env_version(), slot);
+fn put_header<'s>(message: &Message<'_>, slot: Slot<'s>) -> Slot<'s> {
+    let slot = slot.array([0x0a, 16]).array(message.uuid()).byte(0x10).varint(message.timestamp() as u64);
+    let slot = put_text(0x1a, message.message_type(), slot);
+    let slot = put_text(0x22, message.logger(), slot);
+    let slot = slot.byte(0x28).varint(message.severity() as u64);
+    let slot = put_text(0x32, message.payload(), slot);
+    let mut slot = put_text(0x3a, message.env_version(), slot);
     if message.pid() != 0 {
-        slot.byte(0x40).varint(message.pid() as u64);
+        slot = slot.byte(0x40).varint(message.pid() as u64);
     }
-    put_text(0x4a, message.hostname(), slot);
+    put_text(0x4a, message.hostname(), slot)
 }
 
 #[inline]
-fn put_text(tag: u8, text: &[u8], slot: &mut Slot<'_>) {
-    if !text.is_empty() {
-        slot.text(tag, text);
-    }
+fn put_text<'s>(tag: u8, text: &[u8], slot: Slot<'s>) -> Slot<'s> {
+    if text.is_empty() { slot } else { slot.text(tag, text) }
 }
 
 /// Length of a field without its own tag and length.
@@ -136,22 +133,17 @@ fn field_len(field: &Field<'_>) -> usize {
 }
 
 #[inline]
-fn put_field(field: &Field<'_>, slot: &mut Slot<'_>) {
-    slot.text(0x0a, field.name());
-    put_text(0x1a, field.representation(), slot);
+fn put_field<'s>(field: &Field<'_>, slot: Slot<'s>) -> Slot<'s> {
+    let mut slot = put_text(0x1a, field.representation(), slot.text(0x0a, field.name()));
     let value_type = type_number(field.value_type());
     if value_type != 0 {
-        slot.array([0x10, value_type]);
+        slot = slot.array([0x10, value_type]);
     }
+    let tag = 0x22 + 8 * value_type;
     match field.value(0) {
-        Some(Value::String(bytes) | Value::Bytes(bytes)) if field.len() == 1 => {
-            slot.text(0x22 + 8 * value_type, bytes);
-        }
-        Some(value) if field.len() == 1 => {
-            // At most 10 bytes.
-            slot.array([0x22 + 8 * value_type, value_len(value) as u8]);
-            put_number(value, slot);
-        }
+        Some(Value::String(bytes) | Value::Bytes(bytes)) if field.len() == 1 => slot.text(tag, bytes),
+        // At most 10 bytes.
+        Some(value) if field.len() == 1 => put_number(value, slot.array([tag, value_len(value) as u8])),
         _ => put_values(field, slot),
     }
 }
@@ -164,23 +156,24 @@ fn values_len(field: &Field<'_>) -> usize {
 }
 
 #[cold]
-fn put_values(field: &Field<'_>, slot: &mut Slot<'_>) {
+fn put_values<'s>(field: &Field<'_>, slot: Slot<'s>) -> Slot<'s> {
     let tag = 0x22 + 8 * type_number(field.value_type());
     if is_packed(field) {
-        slot.byte(tag).varint(field.values().map(value_len).sum::<usize>() as u64);
-        field.values().for_each(|value| put_number(value, slot));
+        let slot = slot.byte(tag).varint(field.values().map(value_len).sum::<usize>() as u64);
+        field.values().fold(slot, |slot, value| put_number(value, slot))
     } else {
-        field.values().filter_map(|value| value.as_bytes()).for_each(|bytes| _ = slot.text(tag, bytes));
+        let texts = field.values().filter_map(|value| value.as_bytes());
+        texts.fold(slot, |slot, bytes| slot.text(tag, bytes))
     }
 }
 
 #[inline]
-fn put_number(value: Value<'_>, slot: &mut Slot<'_>) {
+fn put_number<'s>(value: Value<'_>, slot: Slot<'s>) -> Slot<'s> {
     match value {
-        Value::Integer(value) => _ = slot.varint(value as u64),
-        Value::Double(value) => _ = slot.array(value.to_bits().to_le_bytes()),
-        Value::Bool(value) => _ = slot.byte(value.into()),
-        Value::String(_) | Value::Bytes(_) => {}
+        Value::Integer(value) => slot.varint(value as u64),
+        Value::Double(value) => slot.array(value.to_bits().to_le_bytes()),
+        Value::Bool(value) => slot.byte(value.into()),
+        Value::String(_) | Value::Bytes(_) => slot,
     }
 }
 
@@ -222,6 +215,10 @@ fn bytes_len(len: usize) -> usize {
 
 #[inline]
 fn varint_len(value: u64) -> usize {
-    // One byte for each seven bits, without a division: 9/64 is a little more than 1/7.
-    ((64 - (value | 1).leading_zeros()) as usize * 9 + 64) / 64
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        // One byte for each seven bits, without a division: 9/64 is a little more than 1/7.
+        _ => ((64 - value.leading_zeros()) as usize * 9 + 64) / 64,
+    }
 }

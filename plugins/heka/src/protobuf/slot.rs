@@ -1,39 +1,37 @@
 //! A place of known size for protobuf bytes, filled from front to back.
 
-/// What is put behind the end is left out.
+/// What is left of the place. What does not fit is left out.
+///
+/// Handed on by value: then it stays in registers, and no byte waits for the one before to reach memory.
 pub(crate) struct Slot<'a> {
-    bytes: &'a mut [u8],
-    at: usize,
+    rest: &'a mut [u8],
 }
 
 impl<'a> Slot<'a> {
     #[inline]
-    pub(crate) fn new(bytes: &'a mut [u8]) -> Slot<'a> {
-        Slot { bytes, at: 0 }
+    pub(crate) fn new(place: &'a mut [u8]) -> Slot<'a> {
+        Slot { rest: place }
     }
 
     #[inline]
-    pub(crate) fn byte(&mut self, byte: u8) -> &mut Self {
-        if let Some(place) = self.bytes.get_mut(self.at) {
-            *place = byte;
-            self.at += 1;
+    pub(crate) fn byte(self, byte: u8) -> Self {
+        self.array([byte])
+    }
+
+    #[inline]
+    pub(crate) fn array<const N: usize>(self, bytes: [u8; N]) -> Self {
+        if self.rest.len() < N {
+            return self;
         }
-        self
+        let (place, rest) = self.rest.split_at_mut(N);
+        place.copy_from_slice(&bytes);
+        Slot { rest }
     }
 
     #[inline]
-    pub(crate) fn array<const N: usize>(&mut self, bytes: [u8; N]) -> &mut Self {
-        if let Some(place) = self.bytes.get_mut(self.at..self.at + N) {
-            place.copy_from_slice(&bytes);
-            self.at += N;
-        }
-        self
-    }
-
-    #[inline]
-    pub(crate) fn varint(&mut self, mut value: u64) -> &mut Self {
+    pub(crate) fn varint(mut self, mut value: u64) -> Self {
         while value >= 0x80 {
-            self.byte(value as u8 | 0x80);
+            self = self.byte(value as u8 | 0x80);
             value >>= 7;
         }
         self.byte(value as u8)
@@ -41,31 +39,28 @@ impl<'a> Slot<'a> {
 
     /// Puts a tag of one byte, the length of `bytes`, and `bytes`.
     #[inline]
-    pub(crate) fn text(&mut self, tag: u8, bytes: &[u8]) -> &mut Self {
-        match bytes.len() {
+    pub(crate) fn text(self, tag: u8, bytes: &[u8]) -> Self {
+        let slot = match bytes.len() {
             len @ 0..0x80 => self.array([tag, len as u8]),
             len => self.byte(tag).varint(len as u64),
         };
-        self.bytes(bytes)
+        slot.bytes(bytes)
     }
 
     #[inline]
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        if let Some(place) = self.bytes.get_mut(self.at..self.at + bytes.len()) {
-            copy(bytes, place);
-            self.at += bytes.len();
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Self {
+        if self.rest.len() < bytes.len() {
+            return self;
         }
-        self
+        let (place, rest) = self.rest.split_at_mut(bytes.len());
+        copy(bytes, place);
+        Slot { rest }
     }
 
-    /// Returns what was put so far.
+    /// Returns how many bytes are left.
     #[inline]
-    pub(crate) fn filled(&self) -> &[u8] {
-        self.bytes.get(..self.at).unwrap_or_default()
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.at == self.bytes.len()
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
     }
 }
 
@@ -101,20 +96,19 @@ mod tests {
         let text: Vec<u8> = (1..=200).collect();
         for len in 0..=200 {
             let mut bytes = [0; 210];
-            let mut slot = Slot::new(&mut bytes);
-            slot.text(0x0a, &text[..len]);
+            let left = Slot::new(&mut bytes).text(0x0a, &text[..len]).left();
             let head = if len < 0x80 { 2 } else { 3 };
-            assert_eq!(slot.filled()[head..], text[..len]);
+            assert_eq!(left, 210 - head - len);
+            assert_eq!(bytes[head..head + len], text[..len]);
             assert!(bytes[head + len..].iter().all(|&byte| byte == 0));
         }
     }
 
     #[test]
-    fn nothing_is_put_behind_the_end() {
+    fn what_does_not_fit_is_left_out() {
         let mut bytes = [0; 3];
-        let mut slot = Slot::new(&mut bytes);
-        slot.bytes(b"abcd").array([1, 2]).text(3, b"abc").byte(4).byte(5);
-        assert!(slot.is_full());
-        assert_eq!(bytes, [1, 2, 3]);
+        let slot = Slot::new(&mut bytes).bytes(b"abcd").array([1, 2]).text(3, b"abc").byte(4).byte(5);
+        assert_eq!(slot.left(), 0);
+        assert_eq!(bytes, [1, 2, 4]);
     }
 }

@@ -86,12 +86,24 @@ impl<'a> Cursor<'a> {
         self.varint()
     }
 
+    /// Steps over a tag of one byte if it is the next.
+    #[inline]
+    pub(crate) fn eat(&mut self, tag: u8) -> bool {
+        let is_next = self.bytes.get(self.at) == Some(&tag);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, ProtobufFault> {
-        match self.bytes.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
+        match *self.bytes.get(self.at..).unwrap_or_default() {
+            [byte @ 0..0x80, ..] => {
                 self.at += 1;
                 Ok(byte.into())
+            }
+            [low, high @ 0..0x80, ..] => {
+                self.at += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
             }
             _ => {
                 // By value, so that the cursor can stay in registers.
@@ -159,7 +171,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Reads a varint of more than one byte; returns it and where it ends.
+/// Reads a varint of more than two bytes; returns it and where it ends.
 #[inline(never)]
 fn long_varint(bytes: &[u8], start: usize) -> Result<(u64, usize), ProtobufFault> {
     let rest = bytes.get(start..).unwrap_or_default();

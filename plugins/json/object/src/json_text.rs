@@ -8,12 +8,23 @@ use heka_plugin_api::ByteWriter;
 pub trait ByteSink {
     /// Appends bytes.
     fn put(&mut self, bytes: &[u8]);
+
+    /// Appends several pieces.
+    #[inline]
+    fn put_all<const N: usize>(&mut self, pieces: [&[u8]; N]) {
+        pieces.iter().for_each(|piece| self.put(piece));
+    }
 }
 
 impl ByteSink for ByteWriter<'_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         ByteWriter::put(self, bytes);
+    }
+
+    #[inline]
+    fn put_all<const N: usize>(&mut self, pieces: [&[u8]; N]) {
+        ByteWriter::put_all(self, pieces);
     }
 }
 
@@ -27,13 +38,18 @@ impl ByteSink for Vec<u8> {
 /// Appends text in quotation marks; what is not UTF-8 is replaced by U+FFFD.
 #[inline]
 pub fn put_string(text: &[u8], out: &mut impl ByteSink) {
-    out.put(b"\"");
-    let clean = plain_len(text);
-    out.put(&text[..clean]);
-    if clean < text.len() {
-        put_rest(&text[clean..], out);
+    put_string_between(b"", text, b"", out);
+}
+
+/// As [`put_string`], with JSON in front of and behind it, such as the punctuation of a key.
+#[inline]
+pub fn put_string_between(before: &[u8], text: &[u8], behind: &[u8], out: &mut impl ByteSink) {
+    if is_all_plain(text) {
+        return out.put_all([before, b"\"", text, b"\"", behind]);
     }
-    out.put(b"\"");
+    out.put(before);
+    put_escaped_string(text, out);
+    out.put(behind);
 }
 
 /// Appends an integer.
@@ -63,23 +79,26 @@ pub fn put_base64(bytes: &[u8], out: &mut impl ByteSink) {
     out.put(b"\"");
 }
 
-/// Appends text that begins with a byte which is not plain.
-fn put_rest(mut text: &[u8], out: &mut impl ByteSink) {
-    while let Some(&byte) = text.first() {
-        let len = if byte < 0x80 {
-            put_escaped(byte, out);
-            1
-        } else {
-            // A run of bytes from 0x80 on holds whole characters, if it is UTF-8.
-            let len = text.iter().position(|byte| *byte < 0x80).unwrap_or(text.len());
-            put_unicode(&text[..len], out);
-            len
-        };
-        text = &text[len..];
-        let clean = plain_len(text);
-        out.put(&text[..clean]);
-        text = &text[clean..];
+fn put_escaped_string(mut text: &[u8], out: &mut impl ByteSink) {
+    out.put(b"\"");
+    loop {
+        let (plain, rest) = text.split_at(plain_len(text));
+        out.put(plain);
+        match rest.first() {
+            None => break,
+            Some(&byte @ 0..0x80) => {
+                put_escaped(byte, out);
+                text = &rest[1..];
+            }
+            Some(_) => {
+                // A run of bytes from 0x80 on holds whole characters, if it is UTF-8.
+                let len = rest.iter().position(|byte| *byte < 0x80).unwrap_or(rest.len());
+                put_unicode(&rest[..len], out);
+                text = &rest[len..];
+            }
+        }
     }
+    out.put(b"\"");
 }
 
 fn put_unicode(bytes: &[u8], out: &mut impl ByteSink) {
@@ -106,56 +125,56 @@ fn put_escaped(byte: u8, out: &mut impl ByteSink) {
     }
 }
 
-/// Length of the text before the first byte that is a control character, `"`, `\` or not ASCII.
+/// Tells whether no byte is a control character, `"`, `\` or not ASCII.
 #[inline]
-fn plain_len(text: &[u8]) -> usize {
-    let mut at = 0;
-    // Blocks this long are searched with vector instructions.
-    while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
-        if block.iter().fold(false, |found, byte| found | !is_plain(*byte)) {
-            break;
-        }
-        at += 32;
-    }
-    while let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        match first_flag(u64::from_le_bytes(*word)) {
-            8 => at += 8,
-            offset => return at + offset,
-        }
-    }
-    at + tail_len(&text[at..])
+fn is_all_plain(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk::<8>() else {
+        return odd_flags(short_word(text)) == 0;
+    };
+    // No branch for each word: then vector instructions take several at once.
+    let words = text.chunks_exact(8).filter_map(|word| word.first_chunk::<8>());
+    let flags = words.fold(0, |flags, word| flags | odd_flags(u64::from_le_bytes(*word)));
+    flags | odd_flags(u64::from_le_bytes(*last)) == 0
 }
 
-/// As `plain_len`, for fewer than 8 bytes.
+/// Length of the text before the first byte that is not plain.
+fn plain_len(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let flags = odd_flags(u64::from_le_bytes(*word));
+        if flags != 0 {
+            return index * 8 + flags.trailing_zeros() as usize / 8;
+        }
+    }
+    let odd = odd_flags(short_word(rest)).trailing_zeros() as usize / 8;
+    words.len() * 8 + odd.min(rest.len())
+}
+
+/// Fewer than 8 bytes as a word, filled up with plain ones.
 #[inline]
-fn tail_len(text: &[u8]) -> usize {
-    let len = text.len();
+fn short_word(text: &[u8]) -> u64 {
+    const SPACES: u64 = ONES * b' ' as u64;
+    let filling = SPACES << (8 * text.len());
     let word = match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         (Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4))
+            let shift = 8 * (text.len() - 4);
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << shift
         }
         _ => text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     };
-    // The bytes behind the end are zero, which counts as found.
-    first_flag(word).min(len)
+    word | filling
 }
 
-#[inline]
-fn is_plain(byte: u8) -> bool {
-    (0x20..0x80).contains(&byte) && byte != b'"' && byte != b'\\'
-}
+const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Index of the first of 8 bytes, the lowest being the first, that is not plain; 8 if there is none.
+/// Flags bytes that are not plain with their highest bit. The lowest flag, the first byte's, is right; above it there
+/// may be wrong ones.
 #[inline]
-fn first_flag(word: u64) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES * 0x80;
-    // A borrow can only set flags above a right one: the lowest is right.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+fn odd_flags(word: u64) -> u64 {
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit));
     let quotes = below(word ^ (ONES * u64::from(b'"')), 1);
     let backslashes = below(word ^ (ONES * u64::from(b'\\')), 1);
-    let flags = (word | below(word, 0x20) | quotes | backslashes) & HIGH;
-    flags.trailing_zeros() as usize / 8
+    (word | below(word, 0x20) | quotes | backslashes) & (ONES * 0x80)
 }
 
 #[cfg(test)]
@@ -210,8 +229,11 @@ mod tests {
 
         #[test]
         fn a_plain_length_is_the_first_other_byte(text in prop::collection::vec(0x1eu8..0x82, 0..80)) {
-            let expected = text.iter().position(|byte| !is_plain(*byte)).unwrap_or(text.len());
+            let is_plain = |byte: &u8| (0x20..0x80).contains(byte) && !b"\"\\".contains(byte);
+            let expected = text.iter().position(|byte| !is_plain(byte)).unwrap_or(text.len());
             prop_assert_eq!(plain_len(&text), expected);
+            prop_assert_eq!(is_all_plain(&text), expected == text.len());
+            prop_assert!(is_all_plain(&text[..expected]));
         }
     }
 }

@@ -1,6 +1,16 @@
 //! UUIDs as text.
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Two digits for each byte.
+static HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
 
 /// Reads 32 hexadecimal digits, in five groups with hyphens or without.
 pub fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
@@ -28,11 +38,10 @@ pub fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
 /// Returns a UUID as five groups of lowercase digits with hyphens.
 #[inline]
 pub fn uuid_text(uuid: [u8; 16]) -> [u8; 36] {
-    const PLACES: [u8; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     let mut text = [b'-'; 36];
     for (byte, place) in uuid.into_iter().zip(PLACES) {
-        text[usize::from(place)] = HEX[usize::from(byte >> 4)];
-        text[usize::from(place) + 1] = HEX[usize::from(byte & 15)];
+        text[place..place + 2].copy_from_slice(&HEX[usize::from(byte)]);
     }
     text
 }
