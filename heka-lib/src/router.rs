@@ -126,6 +126,8 @@ impl Router {
         built.outputs.clear();
         let rest = [Tier::Injection, Tier::Chain, Tier::Output];
         if !(ended && built.threads.wait(&rest, deadline)) {
+            // First: what is dropped from now on is not delivered, so no input may take it as acknowledged.
+            built.abandons.iter().for_each(|abandon| abandon.abandon());
             self.stop.abort();
             stop_all(&built.output_stops);
             let all = [Tier::Input, Tier::Injection, Tier::Chain, Tier::Output];

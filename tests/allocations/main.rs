@@ -59,7 +59,8 @@ fn check(name: &str, config: &str, prepare: impl Fn(&Directory, u64), delivered:
         let directory = Directory::new();
         prepare(&directory, messages);
         let config = config.replace("{}", &directory.path().display().to_string());
-        let (allocations, stats) = allocations_of(&config.replace("COUNT", &messages.to_string()), &directory);
+        let (allocations, stats) =
+            allocations_of(&config.replace("COUNT", &messages.to_string()), &directory);
         assert_eq!(stats.output("out").unwrap().delivered, delivered(messages), "{stats}");
         allocations
     };
@@ -67,7 +68,9 @@ fn check(name: &str, config: &str, prepare: impl Fn(&Directory, u64), delivered:
     run(1000);
     let (few, many) = (run(MESSAGES), run(4 * MESSAGES));
     let per_message = many.saturating_sub(few) as f64 / (3 * MESSAGES) as f64;
-    println!("{name}: {per_message:.5} allocations per message ({few} for {MESSAGES}, {many} for four times as many)");
+    println!(
+        "{name}: {per_message:.5} allocations per message ({few} for {MESSAGES}, {many} for four times as many)"
+    );
     assert!(per_message < PER_MESSAGE_MAX, "{name}: {per_message:.4} allocations per message");
 }
 
@@ -76,7 +79,9 @@ fn allocations_of(config: &str, directory: &Directory) -> (u64, RouterStats) {
     let text = format!("[heka]\nstate_dir = \"{}\"\n{config}", directory.join("state").display());
     let config = Config::from_document(&from_toml_str("heka.toml", &text).unwrap()).unwrap();
     let mut registry = Registry::new();
-    for entry in [&heka_null::PLUGIN_FILE, &heka_grep::PLUGIN_FILE, &heka_file::PLUGIN_FILE, &heka_text::PLUGIN_FILE] {
+    for entry in
+        [&heka_null::PLUGIN_FILE, &heka_grep::PLUGIN_FILE, &heka_file::PLUGIN_FILE, &heka_text::PLUGIN_FILE]
+    {
         registry.add_static(entry);
     }
     let mut options = RouterOptions::default();

@@ -58,7 +58,11 @@ fn without_uuids(bytes: &[u8]) -> String {
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let is_made = part.as_bytes().get(VERSION_AT) == Some(&b'8') && part.is_char_boundary(UUID_LEN);
-        out += &format!("{KEY}{}{}", if is_made { "-" } else { "" }, &part[if is_made { UUID_LEN } else { 0 }..]);
+        out += &format!(
+            "{KEY}{}{}",
+            if is_made { "-" } else { "" },
+            &part[if is_made { UUID_LEN } else { 0 }..]
+        );
     }
     out
 }

@@ -65,8 +65,11 @@ fn access_log_sorts_the_errors_out_and_keeps_every_line() {
     let log = directory.read("logs/access.log");
     assert_eq!(directory.read("out/all.log"), log, "out/all.log is the log, byte for byte");
 
-    let expected: Vec<(&str, (i64, String))> =
-        log.lines().map(|line| (line, status_and_time(line))).filter(|(_, (status, _))| *status >= 500).collect();
+    let expected: Vec<(&str, (i64, String))> = log
+        .lines()
+        .map(|line| (line, status_and_time(line)))
+        .filter(|(_, (status, _))| *status >= 500)
+        .collect();
     let errors = json(&directory, "out/errors.json");
     assert!(!expected.is_empty());
     assert_eq!(errors.len(), expected.len());
@@ -153,9 +156,17 @@ fn heka_server_sorts_signed_messages_by_type_and_severity() {
     let (directory, host) = listening("heka-server", 5565, |config| config);
     let address = address_of(&directory, "clients");
     let signed = ["--signer", "web", "--key-version", "1", "--key", "secret"];
-    inject(&directory, address, &[&["--type", "counter", "--payload", "1", "--field", "name=hits"][..], &signed].concat());
+    inject(
+        &directory,
+        address,
+        &[&["--type", "counter", "--payload", "1", "--field", "name=hits"][..], &signed].concat(),
+    );
     inject(&directory, address, &[&["--type", "timer", "--payload", "2"][..], &signed].concat());
-    inject(&directory, address, &[&["--type", "crash", "--severity", "2", "--payload", "it broke"][..], &signed].concat());
+    inject(
+        &directory,
+        address,
+        &[&["--type", "crash", "--severity", "2", "--payload", "it broke"][..], &signed].concat(),
+    );
     inject(&directory, address, &["--type", "counter", "--payload", "not signed"]);
     wait_until("all are read", || {
         host.count("input clients", "messages") == 3 && host.count("input clients", "undecoded") == 1
@@ -181,7 +192,8 @@ fn syslog_server_takes_old_and_new_syslog() {
     assert_eq!(host.stop().status, Some(0));
     let messages = json(&directory, "out/syslog.json");
     assert_eq!(messages[0]["timestamp"], "2003-10-11T22:14:15.003000000Z");
-    let shown: Vec<_> = ["hostname", "severity", "payload", "pid"].iter().map(|key| messages[0][key].to_string()).collect();
+    let shown: Vec<_> =
+        ["hostname", "severity", "payload", "pid"].iter().map(|key| messages[0][key].to_string()).collect();
     assert_eq!(shown, ["\"web1\"", "2", "\"it failed\"", "42"]);
     assert_eq!((&messages[1]["hostname"], &messages[1]["severity"]), (&"router7".into(), &5.into()));
     assert_eq!(messages[1]["fields"]["app_name"], "dhcp");

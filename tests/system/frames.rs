@@ -53,7 +53,11 @@ fn run(way: Way, options: &str, encoder: &str, bytes: &[u8]) -> Left {
     } else {
         let host = Host::run(&directory, &config);
         let address = address_of(&directory, "in");
-        if way == Way::Tcp { send_tcp(address, bytes) } else { send_udp(address, bytes) }
+        if way == Way::Tcp {
+            send_tcp(address, bytes)
+        } else {
+            send_udp(address, bytes)
+        }
         wait_until("everything is read", || host.count("input in", "bytes") == bytes.len() as u64);
         host.stop()
     };
@@ -67,7 +71,11 @@ fn check(options: &str, bytes: &[u8], out: &[u8], dead: &[u8], counts: &[(&str, 
     for way in [Way::File, Way::Tcp] {
         let left = run(way, options, "payload", bytes);
         assert_eq!(left.out.escape_ascii().to_string(), out.escape_ascii().to_string(), "{way:?}");
-        assert_eq!(left.dead.escape_ascii().to_string(), dead.escape_ascii().to_string(), "dead letters, {way:?}");
+        assert_eq!(
+            left.dead.escape_ascii().to_string(),
+            dead.escape_ascii().to_string(),
+            "dead letters, {way:?}"
+        );
         for (what, count) in counts {
             assert_eq!(left.count(what), *count, "{what}, {way:?}:\n{}", left.ended.stderr);
         }
@@ -79,7 +87,13 @@ const LONG: &str = "frame_bytes_max = 10\nframe_overflow =";
 #[test]
 fn a_line_of_the_longest_length_passes_and_a_longer_one_is_rejected() {
     let lines = b"0123456789\n0123456789a\ngood\n";
-    check(&format!("{LONG} \"reject\""), lines, b"0123456789\ngood\n", b"", &[("messages", 2), ("rejected", 1)]);
+    check(
+        &format!("{LONG} \"reject\""),
+        lines,
+        b"0123456789\ngood\n",
+        b"",
+        &[("messages", 2), ("rejected", 1)],
+    );
 }
 
 #[test]
@@ -214,9 +228,14 @@ fn signed(signer: &str, key: &str) -> Vec<u8> {
 
 #[test]
 fn frames_with_a_wrong_signature_are_refused_and_the_good_ones_pass() {
-    let bytes =
-        [signed("web", "secret"), signed("web", "guessed"), signed("nobody", "secret"), heka_frame("unsigned"), signed("web", "secret")]
-            .concat();
+    let bytes = [
+        signed("web", "secret"),
+        signed("web", "guessed"),
+        signed("nobody", "secret"),
+        heka_frame("unsigned"),
+        signed("web", "secret"),
+    ]
+    .concat();
     for way in [Way::File, Way::Tcp] {
         let options = "splitter = \"heka\"\ndecoder = \"signed\"\non_decode_error = \"drop\"";
         let left = run(way, options, "payload", &bytes);
@@ -263,7 +282,11 @@ fn what_the_decoder_refuses_is_treated_as_the_config_says() {
 fn what_is_delivered_undecoded_says_why() {
     let json = run(Way::File, "decoder = \"json\"", "json", b"no json\n").json();
     assert_eq!((&json[0]["payload"], &json[0]["type"]), (&"no json".into(), &"file".into()));
-    assert!(json[0]["fields"]["decode_error"].as_str().is_some_and(|reason| !reason.is_empty()), "{}", json[0]);
+    assert!(
+        json[0]["fields"]["decode_error"].as_str().is_some_and(|reason| !reason.is_empty()),
+        "{}",
+        json[0]
+    );
 }
 
 #[test]

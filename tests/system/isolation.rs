@@ -32,20 +32,26 @@ fn messages(started: &Started, input: &str) -> u64 {
 #[test]
 fn a_blocked_output_pauses_its_input_and_no_other() {
     let peer = Peer::new();
-    let started = start(&blocked_and_free(&peer, "plugin = \"null\""), "shutdown_deadline = \"1 s\"").unwrap();
+    let started =
+        start(&blocked_and_free(&peer, "plugin = \"null\""), "shutdown_deadline = \"1 s\"").unwrap();
     wait_until("the blocked input waits while the other goes on", || {
         is_paused(|| [messages(&started, "blocked"), messages(&started, "free")])
     });
     let stats: RouterStats = started.router.stop();
     let free = stats.output("free").unwrap();
-    assert_eq!(free.queued() + free.abandoned, 0, "what the free input read is delivered at the stop:\n{stats}");
+    assert_eq!(
+        free.queued() + free.abandoned,
+        0,
+        "what the free input read is delivered at the stop:\n{stats}"
+    );
     assert_eq!(free.delivered, stats.input("free").unwrap().messages, "{stats}");
 }
 
 #[test]
 fn memory_stays_bounded_while_an_output_is_blocked() {
     let (directory, peer) = (Directory::new(), Peer::new());
-    let config = "[heka]\nshutdown_deadline = \"100 ms\"\n".to_owned() + &blocked_and_free(&peer, "plugin = \"null\"");
+    let config =
+        "[heka]\nshutdown_deadline = \"100 ms\"\n".to_owned() + &blocked_and_free(&peer, "plugin = \"null\"");
     let host = Host::run(&directory, &config);
     wait_until("the blocked input waits while the other goes on", || {
         is_paused(|| [host.count("input blocked", "messages"), host.count("input free", "messages")])

@@ -38,7 +38,10 @@ fn a_directory_in_place_of_the_file_is_waited_out() {
     wait_until("it is tried several times", || host.count("output out", "retries") >= 3);
     assert_eq!(host.count("output out", "queued"), 100);
     let stderr = host.stderr();
-    assert!(stderr.contains("output `out`: ") && stderr.contains("out.log") && stderr.contains("next try in"), "{stderr}");
+    assert!(
+        stderr.contains("output `out`: ") && stderr.contains("out.log") && stderr.contains("next try in"),
+        "{stderr}"
+    );
     fs::remove_dir(directory.join("out.log")).unwrap();
     wait_until("everything arrives", || directory.read("out.log") == lines(0..100));
     assert_eq!(host.stop().status, Some(0));

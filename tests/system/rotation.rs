@@ -15,7 +15,8 @@ struct Writer {
 
 impl Writer {
     fn write(&mut self, directory: &Directory, name: &str, lines: usize) {
-        let text: String = (self.written..self.written + lines).map(|number| format!("line {number}\n")).collect();
+        let text: String =
+            (self.written..self.written + lines).map(|number| format!("line {number}\n")).collect();
         directory.append(format!("logs/{name}"), &text);
         self.written += lines;
     }

@@ -143,7 +143,8 @@ fn a_clean_restart_reads_nothing_twice_and_misses_nothing() {
     for run in 1..=3 {
         let host = Host::run(&directory, FILE_TO_JSON);
         if run == 2 {
-            directory.append("in.log", &(LINES..2 * LINES).map(|n| format!("line {n}\n")).collect::<String>());
+            directory
+                .append("in.log", &(LINES..2 * LINES).map(|n| format!("line {n}\n")).collect::<String>());
         }
         // The third run finds nothing new: it must not read anything either.
         wait_until("everything is read", || directory.lines("out.json").len() >= LINES * run.min(2));
@@ -162,7 +163,10 @@ fn a_stop_in_the_middle_of_a_file_is_resumed_without_a_gap_or_a_repetition() {
     assert_eq!(first.status, Some(0), "{}", first.stderr);
     let ended = Host::run_once(&directory, FILE_TO_JSON);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_numbered(&payloads(&directory).into_iter().map(|(payload, _)| payload).collect::<Vec<_>>(), 20 * LINES);
+    assert_numbered(
+        &payloads(&directory).into_iter().map(|(payload, _)| payload).collect::<Vec<_>>(),
+        20 * LINES,
+    );
 }
 
 #[test]
@@ -191,7 +195,8 @@ fn after_kill_dash_nine_nothing_is_missing_and_a_repeated_line_has_the_same_uuid
 /// Payload and UUID of each message in the output.
 fn payloads(directory: &Directory) -> Vec<(String, String)> {
     let parse = |line: &String| {
-        let message: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let message: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         [&message["payload"], &message["uuid"]].map(|text| text.as_str().unwrap().to_owned()).into()
     };
     directory.lines("out.json").iter().map(parse).collect()

@@ -62,7 +62,10 @@ fn cat_counts() {
     let ended = command(&directory, &["cat", "--count", "--match", "Type == \"a\"", "messages.heka"]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let shown = ended.stdout + &ended.stderr;
-    assert!(shown.split(|c: char| !c.is_ascii_digit()).any(|number| number == "2"), "no count 2 in `{shown}`");
+    assert!(
+        shown.split(|c: char| !c.is_ascii_digit()).any(|number| number == "2"),
+        "no count 2 in `{shown}`"
+    );
 }
 
 #[test]
@@ -106,7 +109,8 @@ fn cat_follows_a_growing_file() {
     let all = fs::read(directory.join("messages.heka")).unwrap();
     let (first, rest) = all.split_at(all.len() / 2);
     let path = directory.write("growing.heka", first);
-    let host = Host::spawn(&directory, &["cat", "--follow", "--format", "payload", "-o", "shown", "growing.heka"]);
+    let host =
+        Host::spawn(&directory, &["cat", "--follow", "--format", "payload", "-o", "shown", "growing.heka"]);
     wait_until("the first half is shown", || !directory.read("shown").is_empty());
     let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
     std::io::Write::write_all(&mut file, rest).unwrap();
@@ -136,8 +140,24 @@ fn inject_sends_a_message_to_a_running_host() {
     let address = address_of(&directory, "heka").to_string();
     let ended = command(
         &directory,
-        &["inject", &address, "--type", "deploy", "--payload", "v12 is out", "--severity", "4", "--logger", "ci",
-          "--field", "build=1207", "--field", "ok=true", "--field", "name:=7"],
+        &[
+            "inject",
+            &address,
+            "--type",
+            "deploy",
+            "--payload",
+            "v12 is out",
+            "--severity",
+            "4",
+            "--logger",
+            "ci",
+            "--field",
+            "build=1207",
+            "--field",
+            "ok=true",
+            "--field",
+            "name:=7",
+        ],
     );
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     wait_until("it arrives", || directory.lines("out.json").len() == 1);
@@ -186,7 +206,8 @@ fn flood_sends_exactly_as_many_lines_over_one_connection() {
 
 #[test]
 fn flood_sends_each_line_once_over_several_connections() {
-    let lines = check_flood("lines", &["--bytes", "100", "--numbered", "--connections", "4"], "lines", 20_001);
+    let lines =
+        check_flood("lines", &["--bytes", "100", "--numbered", "--connections", "4"], "lines", 20_001);
     let numbers: BTreeSet<&str> = lines.iter().map(|line| &line[..12]).collect();
     assert_eq!(numbers.len(), 20_001);
 }
@@ -202,5 +223,10 @@ fn flood_sends_heka_frames() {
 fn flood_sends_datagrams() {
     // Slow enough that the kernel's buffer holds what comes, however busy this machine is.
     check_flood("datagrams", &["--udp", "--bytes", "50", "--rate", "5000"], "lines", 2_000);
-    check_flood("datagrams", &["--udp", "--bytes", "50", "--datagram-bytes", "1390", "--rate", "20000"], "lines", 2_000);
+    check_flood(
+        "datagrams",
+        &["--udp", "--bytes", "50", "--datagram-bytes", "1390", "--rate", "20000"],
+        "lines",
+        2_000,
+    );
 }

@@ -19,6 +19,7 @@ use crate::stage::intake::{Intake, IntakePlan};
 use crate::stage::output::{OutputPlan, OutputStage};
 use crate::stats::{InjectionStats, Stats};
 use crate::stop::StopFlags;
+use crate::token::Abandon;
 use blueprint::{Blueprint, ChainBlueprint, Draft, InputBlueprint, OutputBlueprint};
 use crossbeam_channel::bounded;
 use heka_matcher::{Matcher, MatcherSet};
@@ -49,6 +50,7 @@ pub(crate) struct Built {
     pub(crate) chains: Vec<Outlet>,
     pub(crate) outputs: Vec<Outlet>,
     pub(crate) input_stops: Vec<StopSlot>,
+    pub(crate) abandons: Vec<Abandon>,
     pub(crate) output_stops: Vec<StopSlot>,
 }
 
@@ -66,11 +68,13 @@ pub(crate) fn check(config: &Config, registry: &Registry, hostname: &str) -> Res
 /// All faults of the config; or the first instance that can't be opened or started.
 pub(crate) fn build(config: &Config, registry: &Registry, around: &Surroundings) -> Result<Built, Faults> {
     let blueprint = Draft::new(config, registry, &around.hostname).blueprint()?;
-    Builder { host: &config.host, around, pool: ArenaPool::default(), faults: Faults::new() }.build(blueprint)
+    let (pool, faults) = (ArenaPool::default(), Faults::new());
+    Builder { host: &config.host, last_resorts: last_resorts(config), around, pool, faults }.build(blueprint)
 }
 
 struct Builder<'b> {
     host: &'b HostConfig,
+    last_resorts: Vec<String>,
     around: &'b Surroundings,
     pool: ArenaPool,
     faults: Faults,
@@ -99,7 +103,7 @@ impl Builder<'_> {
         let stage =
             InjectionStage { receiver: lane_receiver, lane: lane.clone(), routes: Routes::new(plan.clone()) };
         ready.push((Tier::Injection, "inject".to_owned(), Box::new(move || stage.run())));
-        let input_stops = self.inputs(blueprint.inputs, &plan, &outputs, &mut stats, &mut ready);
+        let (input_stops, abandons) = self.inputs(blueprint.inputs, &plan, &outputs, &mut stats, &mut ready);
         drop(plan);
         let Builder { pool, faults, .. } = self;
         faults.into_result(())?;
@@ -120,6 +124,7 @@ impl Builder<'_> {
             chains,
             outputs: outputs.into_iter().map(|(_, outlet)| outlet).collect(),
             input_stops,
+            abandons,
             output_stops,
         })
     }
@@ -270,8 +275,8 @@ impl Builder<'_> {
         outputs: &[(String, Outlet)],
         stats: &mut Stats,
         ready: &mut Vec<Ready>,
-    ) -> Vec<StopSlot> {
-        let mut stops = Vec::new();
+    ) -> (Vec<StopSlot>, Vec<Abandon>) {
+        let (mut stops, mut abandons) = (Vec::new(), Vec::new());
         for input in blueprints {
             stats.inputs.push(input.stats.clone());
             let who = format!("input `{}`", input.config.name);
@@ -294,7 +299,7 @@ impl Builder<'_> {
                 stop: self.around.stop.clone(),
                 decoder: input.decoder,
             });
-            let intake = match intake {
+            let mut intake = match intake {
                 Ok(intake) => intake,
                 Err(failure) => {
                     self.faults.add(&position, format!("{who}: decoder: {}", failure.reason));
@@ -303,6 +308,7 @@ impl Builder<'_> {
             };
             let name = format!("in {}", input.config.name);
             stops.push(slot.clone());
+            abandons.push(intake.ledger().abandon());
             let plan = InputPlan {
                 name: input.config.name,
                 spec: input.spec,
@@ -316,7 +322,7 @@ impl Builder<'_> {
             let stage = InputStage::new(plan, instance, started, intake, slot);
             ready.push((Tier::Input, name, Box::new(move || stage.run())));
         }
-        stops
+        (stops, abandons)
     }
 
     /// Opens and starts an instance; one that must be tried again later is not started yet.
@@ -346,16 +352,17 @@ impl Builder<'_> {
         }
     }
 
-    /// Dead letters go where the instance says, or else where `[heka]` does.
+    /// Dead letters go where the instance says, or else where `[heka]` does, if they don't come from there.
     fn dead_letters(
         &self,
         who: String,
         named: Option<&Located<String>>,
         outputs: &[(String, Outlet)],
     ) -> DeadLetters {
-        let name = named.or(self.host.dead_letter.as_ref()).map(|name| name.value.as_str());
-        let own = |output: &str| who == format!("output `{output}`");
-        let outlet = outputs.iter().find(|(output, _)| Some(output.as_str()) == name && !own(output));
+        let is_last_resort = self.last_resorts.iter().any(|output| who == format!("output `{output}`"));
+        let of_all = self.host.dead_letter.as_ref().filter(|_| !is_last_resort);
+        let name = named.or(of_all).map(|name| name.value.as_str());
+        let outlet = outputs.iter().find(|(output, _)| Some(output.as_str()) == name);
         let plan = DeadLetterPlan {
             outlet: outlet.map(|(_, outlet)| outlet.clone()),
             pool: self.pool.clone(),
@@ -371,6 +378,14 @@ impl Builder<'_> {
     fn record_bytes_max(&self) -> usize {
         self.host.message_bytes_max + RECORD_OVERHEAD_BYTES
     }
+}
+
+/// The output that `[heka]` names for dead letters, and those that it passes its own on to: what these refuse goes
+/// nowhere else, for it would come back.
+fn last_resorts(config: &Config) -> Vec<String> {
+    let next = |name: &&str| config.output(name)?.settings.dead_letter.as_ref().map(|next| next.value.as_str());
+    let first = config.host.dead_letter.as_ref().map(|first| first.value.as_str());
+    std::iter::successors(first, next).take(config.outputs.len()).map(str::to_owned).collect()
 }
 
 /// The type of an input's messages that set none: the config's, or the name of the plugin that makes them.

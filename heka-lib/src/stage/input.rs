@@ -181,9 +181,6 @@ impl InputStage {
             self.plan.stop.wait_unless_aborting(SETTLE_INTERVAL);
             self.collect();
         }
-        if self.plan.stop.is_aborting() {
-            self.reading.intake.ledger().abandon().abandon();
-        }
     }
 
     fn collect(&mut self) {

@@ -159,15 +159,27 @@ fn read_header_field<'a>(
 /// A signature's digest takes the last bytes before the final separator.
 #[inline]
 pub fn write_head(message_length: u32, signature: Option<&FrameSignature<'_>>, out: &mut impl ByteSink) {
-    let mut bytes = [0; 255 + 3];
-    let room = bytes.len();
+    match signature {
+        None => put_head::<9>(message_length, None, out),
+        Some(_) => put_head::<{ 3 + 255 }>(message_length, signature, out),
+    }
+}
+
+/// Appends a head of at most `ROOM` bytes.
+#[inline]
+fn put_head<const ROOM: usize>(
+    message_length: u32,
+    signature: Option<&FrameSignature<'_>>,
+    out: &mut impl ByteSink,
+) {
+    let mut bytes = [0; ROOM];
     let mut slot = Slot::new(&mut bytes).array([RECORD_SEPARATOR, 0, 0x08]).varint(message_length.into());
     if let Some(signature) = signature {
         let hash = signature.hash.map_or(0, HashFunction::number);
         slot = slot.array([0x18, hash]).text(0x22, signature.signer);
         slot = slot.byte(0x28).varint(signature.key_version.into()).text(0x32, signature.digest);
     }
-    let len = room - slot.byte(UNIT_SEPARATOR).left();
+    let len = ROOM - slot.byte(UNIT_SEPARATOR).left();
     // Without the two separators and itself.
     bytes[1] = (len - 3) as u8;
     out.put(&bytes[..len]);

@@ -124,40 +124,52 @@ fn put_text<'s>(tag: u8, text: &[u8], slot: Slot<'s>) -> Slot<'s> {
 #[inline]
 fn field_len(field: &Field<'_>) -> usize {
     let head = bytes_len(field.name().len()) + text_len(field.representation());
-    let type_len = if type_number(field.value_type()) == 0 { 0 } else { 2 };
-    let values = match field.value(0) {
-        Some(value) if field.len() == 1 => bytes_len(value_len(value)),
-        _ => values_len(field),
-    };
-    head + type_len + values
+    head + match only_value(field) {
+        Some(Value::String(bytes)) => bytes_len(bytes.len()),
+        Some(Value::Bytes(bytes)) => 2 + bytes_len(bytes.len()),
+        // Type, tag and length of a packed list take four bytes.
+        Some(Value::Integer(value)) => 4 + varint_len(value as u64),
+        Some(Value::Double(_)) => 4 + 8,
+        Some(Value::Bool(_)) => 4 + 1,
+        None => values_len(field),
+    }
 }
 
 #[inline]
 fn put_field<'s>(field: &Field<'_>, slot: Slot<'s>) -> Slot<'s> {
-    let mut slot = put_text(0x1a, field.representation(), slot.text(0x0a, field.name()));
-    let value_type = type_number(field.value_type());
-    if value_type != 0 {
-        slot = slot.array([0x10, value_type]);
-    }
-    let tag = 0x22 + 8 * value_type;
-    match field.value(0) {
-        Some(Value::String(bytes) | Value::Bytes(bytes)) if field.len() == 1 => slot.text(tag, bytes),
-        // At most 10 bytes.
-        Some(value) if field.len() == 1 => put_number(value, slot.array([tag, value_len(value) as u8])),
-        _ => put_values(field, slot),
+    let slot = put_text(0x1a, field.representation(), slot.text(0x0a, field.name()));
+    match only_value(field) {
+        Some(Value::String(bytes)) => slot.text(0x22, bytes),
+        Some(Value::Bytes(bytes)) => slot.array([0x10, 1]).text(0x2a, bytes),
+        Some(Value::Integer(value)) => {
+            slot.array([0x10, 2, 0x32, varint_len(value as u64) as u8]).varint(value as u64)
+        }
+        Some(Value::Double(value)) => slot.array([0x10, 3, 0x3a, 8]).array(value.to_bits().to_le_bytes()),
+        Some(Value::Bool(value)) => slot.array([0x10, 4, 0x42, 1, value.into()]),
+        None => put_values(field, slot),
     }
 }
 
-/// Length of any count of values: texts one by one, numbers packed.
+#[inline]
+fn only_value<'a>(field: &Field<'a>) -> Option<Value<'a>> {
+    if field.len() == 1 { field.value(0) } else { None }
+}
+
+/// Length of the type and any count of values: texts one by one, numbers packed.
 #[cold]
 fn values_len(field: &Field<'_>) -> usize {
+    let type_len = if type_number(field) == 0 { 0 } else { 2 };
     let lens = field.values().map(value_len);
-    if is_packed(field) { bytes_len(lens.sum()) } else { lens.map(bytes_len).sum() }
+    type_len + if is_packed(field) { bytes_len(lens.sum()) } else { lens.map(bytes_len).sum() }
 }
 
 #[cold]
-fn put_values<'s>(field: &Field<'_>, slot: Slot<'s>) -> Slot<'s> {
-    let tag = 0x22 + 8 * type_number(field.value_type());
+fn put_values<'s>(field: &Field<'_>, mut slot: Slot<'s>) -> Slot<'s> {
+    let number = type_number(field);
+    if number != 0 {
+        slot = slot.array([0x10, number]);
+    }
+    let tag = 0x22 + 8 * number;
     if is_packed(field) {
         let slot = slot.byte(tag).varint(field.values().map(value_len).sum::<usize>() as u64);
         field.values().fold(slot, |slot, value| put_number(value, slot))
@@ -167,7 +179,6 @@ fn put_values<'s>(field: &Field<'_>, slot: Slot<'s>) -> Slot<'s> {
     }
 }
 
-#[inline]
 fn put_number<'s>(value: Value<'_>, slot: Slot<'s>) -> Slot<'s> {
     match value {
         Value::Integer(value) => slot.varint(value as u64),
@@ -177,7 +188,6 @@ fn put_number<'s>(value: Value<'_>, slot: Slot<'s>) -> Slot<'s> {
     }
 }
 
-#[inline]
 fn value_len(value: Value<'_>) -> usize {
     match value {
         Value::String(bytes) | Value::Bytes(bytes) => bytes.len(),
@@ -191,9 +201,8 @@ fn is_packed(field: &Field<'_>) -> bool {
     matches!(field.value_type(), ValueType::Integer | ValueType::Double | ValueType::Bool)
 }
 
-#[inline]
-fn type_number(value_type: ValueType) -> u8 {
-    match value_type {
+fn type_number(field: &Field<'_>) -> u8 {
+    match field.value_type() {
         ValueType::String => 0,
         ValueType::Integer => 2,
         ValueType::Double => 3,
