@@ -121,9 +121,8 @@ pub mod record_flag {
 /// A message in memory: this header, then bytes and the field table, `size` bytes in all, 8-aligned.
 ///
 /// Offsets count from the header's first byte, so that a record can be copied and kept as it is.
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(StableAbi, Clone, Copy, Debug)]
-#[repr(align(8))]
 pub struct Record {
     /// Bytes of the whole record, header included.
     pub size: u32,
@@ -245,14 +244,9 @@ pub struct Writer {
     pub reserved: u32,
     /// Marks that a new message starts with.
     pub marks: u64,
-    /// Moves an unfinished record of `partial_len` bytes to where `more` bytes are free behind it; sets `cursor`
+    /// Moves an unfinished record of `len` bytes to where `more` bytes are free behind it; sets `cursor`
     /// and `end`, returns the record's new start, or null when that is over `record_bytes_max`.
-    pub grow: unsafe extern "C" fn(
-        writer: *mut Writer,
-        partial: *const u8,
-        partial_len: usize,
-        more: usize,
-    ) -> *mut u8,
+    pub grow: unsafe extern "C" fn(writer: *mut Writer, part: *const u8, len: usize, more: usize) -> *mut u8,
     /// Makes room for at least one more item.
     pub grow_items: unsafe extern "C" fn(writer: *mut Writer),
     /// The host's.
@@ -449,8 +443,7 @@ pub struct Plugin {
 #[repr(C)]
 #[derive(StableAbi)]
 // Types that only records lead to by offset, which the check would not see.
-#[sabi(phantom_field(record: Record))]
-#[sabi(phantom_field(field: FieldEntry))]
+#[sabi(phantom_field(record: Record), phantom_field(field: FieldEntry))]
 pub struct Entry {
     /// [`ENTRY_MAGIC`].
     pub magic: u64,
@@ -468,8 +461,6 @@ pub struct Entry {
 
 // SAFETY: an entry and what it points to are constants.
 unsafe impl Sync for Entry {}
-// SAFETY: as above.
-unsafe impl Send for Entry {}
 // SAFETY: as above.
 unsafe impl Sync for Plugin {}
 
@@ -505,7 +496,5 @@ impl Layout {
 fn first_difference(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let start = lines.iter().rposition(|line| line.starts_with("Error:")).unwrap_or(0);
-    let mut line = lines[start..].join(" ").trim_start_matches("Error:").to_owned();
-    line.truncate(line.char_indices().nth(200).map_or(line.len(), |(at, _)| at));
-    line
+    lines[start..].join(" ").trim_start_matches("Error:").chars().take(200).collect()
 }

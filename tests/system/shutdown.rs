@@ -182,9 +182,15 @@ fn after_kill_dash_nine_nothing_is_missing_and_a_repeated_line_has_the_same_uuid
     let ended = Host::run_once(&directory, FILE_TO_JSON);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let mut uuids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (payload, uuid) in payloads(&directory) {
+    let mut torn = 0;
+    for line in directory.lines("out.json") {
+        // A kill in the middle of a write leaves the beginning of a record; the next run's first stands behind it.
+        let start = line.rfind("{\"uuid\"").unwrap();
+        torn += usize::from(start > 0);
+        let (payload, uuid) = payload_and_uuid(&line[start..]);
         uuids.entry(payload).or_default().insert(uuid);
     }
+    assert!(torn <= 2, "{torn} torn records after 2 kills");
     let missing = (0..20 * LINES).filter(|number| !uuids.contains_key(&format!("line {number}"))).count();
     assert_eq!(missing, 0, "lines are missing");
     assert!(uuids.values().all(|uuids| uuids.len() == 1), "a repeated line has another UUID");
@@ -194,10 +200,11 @@ fn after_kill_dash_nine_nothing_is_missing_and_a_repeated_line_has_the_same_uuid
 
 /// Payload and UUID of each message in the output.
 fn payloads(directory: &Directory) -> Vec<(String, String)> {
-    let parse = |line: &String| {
-        let message: serde_json::Value =
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        [&message["payload"], &message["uuid"]].map(|text| text.as_str().unwrap().to_owned()).into()
-    };
-    directory.lines("out.json").iter().map(parse).collect()
+    directory.lines("out.json").iter().map(|line| payload_and_uuid(line)).collect()
+}
+
+fn payload_and_uuid(line: &str) -> (String, String) {
+    let message: serde_json::Value =
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    [&message["payload"], &message["uuid"]].map(|text| text.as_str().unwrap().to_owned()).into()
 }

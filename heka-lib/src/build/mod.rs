@@ -383,7 +383,8 @@ impl Builder<'_> {
 /// The output that `[heka]` names for dead letters, and those that it passes its own on to: what these refuse goes
 /// nowhere else, for it would come back.
 fn last_resorts(config: &Config) -> Vec<String> {
-    let next = |name: &&str| config.output(name)?.settings.dead_letter.as_ref().map(|next| next.value.as_str());
+    let next =
+        |name: &&str| config.output(name)?.settings.dead_letter.as_ref().map(|next| next.value.as_str());
     let first = config.host.dead_letter.as_ref().map(|first| first.value.as_str());
     std::iter::successors(first, next).take(config.outputs.len()).map(str::to_owned).collect()
 }

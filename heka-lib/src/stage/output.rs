@@ -358,6 +358,8 @@ impl OutputStage {
                 *slot = Some(instance.stopper());
                 self.plan.instance = instance;
                 self.plan.started = false;
+                drop(slot);
+                self.plan.stop.wait_unless_aborting(self.back_off.next(Duration::ZERO));
             }
             Err(failure) => {
                 log::error!("output `{name}`: {}; stopped: its messages become dead letters", failure.reason);

@@ -29,7 +29,15 @@ pub(super) struct ReadRoom {
 
 impl StreamState {
     pub(super) fn new(id: u64, name: &[u8], position: u64, splitter: Splitter) -> StreamState {
-        StreamState { id, name: name.to_vec(), splitter, is_whole: false, position, rest: Vec::new(), filled: 0 }
+        StreamState {
+            id,
+            name: name.to_vec(),
+            splitter,
+            is_whole: false,
+            position,
+            rest: Vec::new(),
+            filled: 0,
+        }
     }
 
     /// Returns room for at least `min` bytes behind the rest.
