@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::copy::copy_bytes;
 use crate::error::PluginError;
 use crate::message::Message;
+use crate::prefetch;
 use crate::schema::Schema;
 use crate::shell::{Life, call, table};
 use serde::de::DeserializeOwned;
@@ -199,6 +200,8 @@ unsafe fn encode_batch<E: Encoder>(
 ) -> Result<(), PluginError> {
     while batch.completed < batch.len {
         let index = batch.completed as usize;
+        // SAFETY: the host's batch is valid.
+        unsafe { prefetch::ahead(batch) };
         // SAFETY: below `len`; the host keeps records valid for the call.
         let message = unsafe { Message::from_record((*batch.items.add(index)).record) };
         let start = out.len;

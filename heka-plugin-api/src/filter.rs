@@ -5,6 +5,7 @@ use crate::config::Faults;
 use crate::context::Context;
 use crate::edit::MessageMut;
 use crate::error::PluginError;
+use crate::prefetch;
 use crate::schema::Schema;
 use crate::shell::{Life, call, table};
 use serde::de::DeserializeOwned;
@@ -104,6 +105,8 @@ impl FilterBatch<'_> {
         if self.batch.completed >= self.batch.len {
             return None;
         }
+        // SAFETY: the host's batch is valid.
+        unsafe { prefetch::ahead(self.batch) };
         // SAFETY: below `len`; the host keeps records valid for the call, which outlives the message.
         Some(unsafe { MessageMut::new(*self.batch.items.add(self.batch.completed as usize), self.out) })
     }

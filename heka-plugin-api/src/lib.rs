@@ -76,6 +76,7 @@ mod origin;
 mod output;
 mod owned;
 mod part;
+mod prefetch;
 mod schema;
 mod shell;
 mod template;

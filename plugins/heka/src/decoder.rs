@@ -93,6 +93,9 @@ impl Decoder for HekaDecoder {
         if bytes.first() != Some(&RECORD_SEPARATOR) {
             return self.decode_bare(bytes, messages);
         }
+        if let Some(message) = framing::plain_message(bytes).filter(|_| !self.require_signature) {
+            return self.decode_protobuf(message, b"", messages);
+        }
         match framing::parse_frame(bytes) {
             Ok(framed) if framed.len == bytes.len() => self.decode_framed(&framed, messages),
             _ => self.decode_row(bytes, messages),

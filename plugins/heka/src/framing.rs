@@ -117,6 +117,23 @@ pub fn parse_frame(bytes: &[u8]) -> Result<Frame<'_>, FrameFault> {
     Ok(Frame { header, message, len: header_end + 1 + message.len() })
 }
 
+/// Returns the message of a frame that fills `bytes` and whose header says nothing but its length, as nearly all do;
+/// `None` for anything else, which [`parse_frame`] reads.
+#[inline]
+pub fn plain_message(bytes: &[u8]) -> Option<&[u8]> {
+    const LENGTH_TAG: u8 = 0x08;
+    let [RECORD_SEPARATOR, header_bytes, LENGTH_TAG, rest @ ..] = bytes else { return None };
+    let digits = usize::from(*header_bytes).checked_sub(1).filter(|digits| (1..=4).contains(digits))?;
+    let (length, rest) = rest.split_at_checked(digits)?;
+    let (last, others) = length.split_last()?;
+    if *last >= 0x80 || others.iter().any(|digit| *digit < 0x80) {
+        return None;
+    }
+    let length = length.iter().rev().fold(0, |length, digit| length << 7 | usize::from(digit & 0x7f));
+    let (separator, message) = rest.split_first()?;
+    (*separator == UNIT_SEPARATOR && message.len() == length).then_some(message)
+}
+
 #[inline]
 fn parse_header(bytes: &[u8]) -> Result<FrameHeader<'_>, FrameFault> {
     let mut message_length = None;

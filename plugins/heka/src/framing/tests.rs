@@ -79,3 +79,21 @@ proptest! {
         let _ = parse_frame(&frame(&header, &rest));
     }
 }
+
+proptest! {
+    #[test]
+    fn the_short_way_reads_what_the_long_way_does(
+        header in proptest::collection::vec(any::<u8>(), 0..8),
+        message in proptest::collection::vec(any::<u8>(), 0..300),
+        tagged in any::<bool>(),
+    ) {
+        let length = message.len();
+        let own = if length < 128 { vec![0x08, length as u8] } else { vec![0x08, length as u8 | 0x80, (length >> 7) as u8] };
+        let bytes = frame(if tagged { &own } else { &header }, &message);
+        prop_assert_eq!(plain_message(&bytes).is_some(), tagged || plain_message(&bytes).is_some());
+        if let Some(message) = plain_message(&bytes) {
+            let header = FrameHeader { message_length: message.len() as u32, ..FrameHeader::default() };
+            prop_assert_eq!(parse_frame(&bytes), Ok(Frame { header, message, len: bytes.len() }));
+        }
+    }
+}

@@ -1,17 +1,5 @@
 //! UUIDs as text.
 
-/// Two digits for each byte.
-static HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    table
-};
-
 /// Reads 32 hexadecimal digits, in five groups with hyphens or without.
 pub fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
     let mut uuid = [0; 16];
@@ -38,12 +26,30 @@ pub fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
 /// Returns a UUID as five groups of lowercase digits with hyphens.
 #[inline]
 pub fn uuid_text(uuid: [u8; 16]) -> [u8; 36] {
-    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let bits = u128::from_be_bytes(uuid);
+    let digits = |shift: u32| hex_digits((bits >> shift) as u32);
+    let (second, third) = (digits(64), digits(32));
     let mut text = [b'-'; 36];
-    for (byte, place) in uuid.into_iter().zip(PLACES) {
-        text[place..place + 2].copy_from_slice(&HEX[usize::from(byte)]);
-    }
+    text[..8].copy_from_slice(&digits(96));
+    text[9..13].copy_from_slice(&second[..4]);
+    text[14..18].copy_from_slice(&second[4..]);
+    text[19..23].copy_from_slice(&third[..4]);
+    text[24..28].copy_from_slice(&third[4..]);
+    text[28..].copy_from_slice(&digits(0));
     text
+}
+
+/// Eight hexadecimal digits at once: each half byte in a byte of its own, then made a digit or a letter.
+#[inline]
+fn hex_digits(bits: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut spread = u64::from(bits);
+    spread = (spread << 16 | spread) & 0x0000_ffff_0000_ffff;
+    spread = (spread << 8 | spread) & 0x00ff_00ff_00ff_00ff;
+    spread = (spread << 4 | spread) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = (spread + 6 * ONES) >> 4 & ONES;
+    let to_letter = u64::from(b'a' - b'0' - 10);
+    (spread + u64::from(b'0') * ONES + to_letter * letters).to_be_bytes()
 }
 
 #[cfg(test)]
