@@ -52,7 +52,9 @@ pub trait Input: Sized + Send + 'static {
 
     /// Reads what is there, at most about 256 KiB or 1,000 messages in one call; waits at most `timeout` for it.
     ///
-    /// Handing on blocks while the outputs behind are full: that is the back-pressure.
+    /// Handing on blocks while the outputs behind are full: that is the back-pressure. Once stop was asked for
+    /// ([`Context::stop_signal`]), it is called as long as it answers [`Read::Some`], a few seconds at most: it reads
+    /// what has arrived already, then closes its streams and answers [`Read::End`].
     ///
     /// # Errors
     /// [`PluginError::Retry`] is called again with back-off, [`PluginError::Fatal`] stops the input.

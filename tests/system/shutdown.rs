@@ -49,6 +49,23 @@ fn sigint_delivers_what_is_under_way() {
 }
 
 #[test]
+fn what_has_arrived_at_the_socket_is_read_after_the_signal() {
+    let directory = Directory::new();
+    let host = Host::run(&directory, TCP_TO_FILE);
+    let mut client = TcpStream::connect(address_of(&directory, "lines")).unwrap();
+    client.write_all(b"first\n").unwrap();
+    wait_until("the connection is known", || host.count("input lines", "messages") == 1);
+    client.write_all(numbered(LINES).as_bytes()).unwrap();
+    client.write_all(b"cut").unwrap();
+    // While the connection is open.
+    let ended = host.stop();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let lines = directory.lines("out.log");
+    assert_numbered(&lines[1..=LINES], LINES);
+    assert_eq!(lines[LINES + 1..], ["cut"]);
+}
+
+#[test]
 fn a_stop_in_the_middle_delivers_exactly_what_was_read() {
     let (directory, peer) = (Directory::new(), Peer::new());
     let config = format!(

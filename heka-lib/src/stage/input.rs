@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const IDLE_WAIT: Duration = Duration::from_millis(250);
 /// How often acknowledgements are collected at least, while the input reads.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
+/// How long an input that was asked to stop may go on reading what has arrived already.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// How often an ended input looks whether everything it read is acknowledged.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -158,7 +160,7 @@ impl InputStage {
         Ok(())
     }
 
-    /// Lets the plugin close its streams, and hands on what it leaves when this was all there is to read.
+    /// Lets the plugin read what has arrived already and close its streams.
     fn finish(&mut self) {
         if let Some(reason) = self.reading.intake.fatal() {
             log::error!("input `{}`: decoder: {reason}; stopped", self.plan.name);
@@ -168,9 +170,11 @@ impl InputStage {
         }
         // SAFETY: the instance is alive.
         unsafe { self.instance.stopper().stop() };
-        if self.started {
-            // What the plugin answers no longer matters.
-            let _ = self.read(Duration::ZERO);
+        let asked = Instant::now();
+        while self.started && asked.elapsed() < DRAIN_MAX && !self.plan.stop.is_aborting() {
+            if !matches!(self.read(Duration::ZERO), Ok(status::OK)) {
+                break;
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! Input `generate`: makes messages of a given size, number and rate.
 
-use heka_plugin_api::{Context, Faults, Input, PluginError, Read, Reader, Schema, Text, TextValue};
+use heka_plugin_api::{
+    Context, Faults, Input, PluginError, Read, Reader, Schema, StopSignal, Text, TextValue,
+};
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -42,6 +44,7 @@ pub struct GenerateInput {
     names: Vec<String>,
     made: u64,
     started: Option<Instant>,
+    stop: StopSignal,
 }
 
 impl Input for GenerateInput {
@@ -56,10 +59,10 @@ impl Input for GenerateInput {
         }
     }
 
-    fn open(config: Config, _: &mut Context) -> Result<Self, PluginError> {
+    fn open(config: Config, context: &mut Context) -> Result<Self, PluginError> {
         let letters = (b'a'..=b'z').cycle().take(config.payload_bytes.max(TEXT_BYTES + 16)).collect();
         let names = (1..=config.fields).map(|number| format!("field_{number}")).collect();
-        Ok(GenerateInput { config, letters, names, made: 0, started: None })
+        Ok(GenerateInput { config, letters, names, made: 0, started: None, stop: context.stop_signal() })
     }
 
     fn read(
@@ -69,7 +72,7 @@ impl Input for GenerateInput {
         _: &mut Context,
     ) -> Result<Read, PluginError> {
         let left = if self.config.count == 0 { u64::MAX } else { self.config.count - self.made };
-        if left == 0 {
+        if left == 0 || self.stop.is_raised() {
             return Ok(Read::End);
         }
         let due = self.due(timeout).min(left).min(CALL_MESSAGES);

@@ -138,8 +138,16 @@ impl Input for TcpInput {
         context: &mut Context,
     ) -> Result<Read, PluginError> {
         let Some(server) = &mut self.server else { return Err(PluginError::fatal("was not started")) };
-        let timeout = if self.stop.is_raised() { Duration::ZERO } else { timeout };
-        server.serve(reader, timeout, context)
+        if !self.stop.is_raised() {
+            return server.serve(reader, timeout, context);
+        }
+        // What has arrived is still read; then incomplete last frames are all there will be.
+        let found = server.serve(reader, Duration::ZERO, context)?;
+        if found == Read::Some {
+            return Ok(found);
+        }
+        server.close_all(reader);
+        Ok(Read::End)
     }
 }
 

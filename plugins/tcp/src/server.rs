@@ -195,6 +195,15 @@ impl Server {
         self.counters.connections.set(self.connections.len() as u64);
     }
 
+    /// Closes all connections, and hands on their incomplete last frames.
+    pub fn close_all(&mut self, reader: &mut Reader<'_>) {
+        let mut from = 0;
+        while let Some(number) = self.connections.idle_since(Instant::now(), from) {
+            from = number + 1;
+            self.close(number, reader, true);
+        }
+    }
+
     fn accept(&mut self, context: &Context) -> Result<(), PluginError> {
         for _ in 0..ROUND_ACCEPTS {
             match self.listener.accept() {
