@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// What a chain or output stage is sent.
 pub(crate) enum ToStage {
     /// Messages.
-    Batch(Batch),
+    Batch(Sent),
     /// Tickers strike a last time, before a shutdown.
     Flush,
     /// Files are to be opened anew.
@@ -46,6 +46,28 @@ impl Receiver {
     }
 }
 
+/// A batch on its way. One that nobody takes, because its receiver has ended, is counted as given up: receivers end
+/// before their senders only at a shutdown past its deadline.
+pub(crate) struct Sent {
+    batch: Option<Batch>,
+    receiver: Receiver,
+}
+
+impl Sent {
+    /// Takes the batch out.
+    pub(crate) fn take(mut self) -> Batch {
+        self.batch.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if let Some(batch) = &self.batch {
+            self.receiver.count_abandoned(batch.len());
+        }
+    }
+}
+
 /// The sending end of a stage's channel.
 #[derive(Clone)]
 pub(crate) struct Outlet {
@@ -56,16 +78,12 @@ pub(crate) struct Outlet {
 impl Outlet {
     /// Sends a batch; blocks while the receiver's channel is full.
     pub(crate) fn send(&self, batch: Batch) {
-        let messages = batch.len();
-        self.receiver.count(messages);
-        if self.sender.send(ToStage::Batch(batch)).is_err() {
-            // The receiver ends before its senders only at a shutdown past its deadline.
-            self.receiver.count_abandoned(messages);
-        }
+        self.receiver.count(batch.len());
+        // One that can't be sent counts itself as given up.
+        let _ =
+            self.sender.send(ToStage::Batch(Sent { batch: Some(batch), receiver: self.receiver.clone() }));
     }
-}
 
-impl Outlet {
     /// Tells a chain to let its tickers strike a last time.
     pub(crate) fn send_flush(&self) {
         self.receiver.count(0);

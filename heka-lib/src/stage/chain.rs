@@ -128,10 +128,10 @@ impl ChainStage {
         loop {
             let asked = Instant::now();
             match self.receive() {
-                Ok(ToStage::Batch(batch)) => {
+                Ok(ToStage::Batch(sent)) => {
                     // A stage that had nothing to do for so long passes on at once what comes then.
                     let was_idle = asked.elapsed() >= self.linger;
-                    self.take(batch);
+                    self.take(sent.take());
                     if was_idle {
                         self.flush();
                     }

@@ -96,7 +96,7 @@ impl OutputStage {
     pub(crate) fn run(mut self) {
         loop {
             match self.receive() {
-                Ok(ToStage::Batch(batch)) => self.take(batch),
+                Ok(ToStage::Batch(sent)) => self.take(sent.take()),
                 Ok(ToStage::Reopen) => self.reopen(),
                 Ok(ToStage::Flush) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -122,13 +122,10 @@ impl OutputStage {
         }
     }
 
-    /// Counts what is left as given up; the channel closes with the stage.
+    /// Counts what the stage still holds as given up; what is in the channel counts itself when that closes.
     fn give_up(&mut self) {
         let deferred = self.deferred.drain(..).map(|deferred| deferred.batch);
-        let mut left: usize = deferred.chain(self.waiting.drain(..)).map(|batch| batch.len()).sum();
-        for sent in self.plan.receiver.try_iter() {
-            left += if let ToStage::Batch(batch) = sent { batch.len() } else { 0 };
-        }
+        let left: usize = deferred.chain(self.waiting.drain(..)).map(|batch| batch.len()).sum();
         self.plan.stats.abandoned.add(left);
     }
 
@@ -358,8 +355,6 @@ impl OutputStage {
                 *slot = Some(instance.stopper());
                 self.plan.instance = instance;
                 self.plan.started = false;
-                drop(slot);
-                self.plan.stop.wait_unless_aborting(self.back_off.next(Duration::ZERO));
             }
             Err(failure) => {
                 log::error!("output `{name}`: {}; stopped: its messages become dead letters", failure.reason);
