@@ -4,7 +4,7 @@
 use crate::abi::{Batch, Item, Record};
 
 /// Records that are asked for ahead.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
 /// Bytes of a record that are asked for; longer ones are fetched by the processor as it reads on.
 const BYTES: usize = 1024;
 const LINE_BYTES: usize = 64;
