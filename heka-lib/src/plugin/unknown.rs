@@ -24,23 +24,26 @@ pub(super) fn explain(kind: Kind, name: &str, files: &[PluginFile]) -> String {
     } else if let Some(unusable) = unusable.as_ref().filter(|unusable| unusable.has_the_name) {
         return format!("{text}; {}", unusable.text);
     }
-    text += &known(kind, name, files);
-    if let Some(unusable) = unusable {
+    let (known, is_near) = known(kind, name, files);
+    text += &known;
+    // Where a near name was found, a file that merely can't be used has nothing to do with it.
+    if let Some(unusable) = unusable.filter(|unusable| unusable.has_the_name || !is_near) {
         text += &format!("; {}", unusable.text);
     }
     text
 }
 
-/// Lists the plugins of a kind, the probable one first.
-fn known(kind: Kind, name: &str, files: &[PluginFile]) -> String {
+/// Lists the plugins of a kind, the probable one first; tells whether there is one.
+fn known(kind: Kind, name: &str, files: &[PluginFile]) -> (String, bool) {
     let of_kind = files.iter().flat_map(PluginFile::plugins).filter(|plugin| plugin.kind == kind);
     let mut names: Vec<&str> = of_kind.map(|plugin| plugin.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
-        return format!("; no plugin here is {}", kind.with_article());
+        return (format!("; no plugin here is {}", kind.with_article()), false);
     }
-    let start = match nearest(name, names.iter().copied()) {
+    let near = nearest(name, names.iter().copied());
+    let start = match near {
         Some(near) => format!("; did you mean `{near}`? "),
         None => "; ".to_owned(),
     };
@@ -49,7 +52,7 @@ fn known(kind: Kind, name: &str, files: &[PluginFile]) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("{start}known: {shown}{more}")
+    (format!("{start}known: {shown}{more}"), near.is_some())
 }
 
 struct Unusable {
