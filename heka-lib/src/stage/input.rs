@@ -333,7 +333,7 @@ fn split_whole(
         if !sink.is_full() {
             break;
         }
-        intake.take_group(source);
+        intake.take_group(Source { end: base + consumed as u64, ..source });
     }
     finish(splitter, &bytes[consumed..], base + consumed as u64, sink, intake, source);
 }
@@ -356,7 +356,7 @@ fn finish(
         if consumed >= rest.len() || more == 0 {
             break;
         }
-        intake.take_group(source);
+        intake.take_group(Source { end: base + consumed as u64, ..source });
     }
 }
 
