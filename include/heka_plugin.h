@@ -36,8 +36,8 @@ enum { HEKA_OK = 0, /* done */
        HEKA_MESSAGE = -2,           /* the message at hand failed: the host dead-letters it and goes on */
        HEKA_RETRY = -3,             /* call again later with what is left */
        HEKA_FATAL = -4, HEKA_PANIC = -5 }; /* stop this instance; it broke: the host calls only destroy */
-enum { HEKA_HOST_STATIC = 1 };                                   /* heka_host.flags */
-enum { HEKA_RECORD_TRUNCATED = 1, HEKA_RECORD_DEAD_LETTER = 2 }; /* heka_record.flags, heka_frame.flags */
+enum { HEKA_HOST_STATIC = 1 }; /* heka_host.flags; then heka_record.flags, of which heka_frame has the first two */
+enum { HEKA_RECORD_TRUNCATED = 1, HEKA_RECORD_DEAD_LETTER = 2, HEKA_RECORD_UNORDERED = 4 };
 enum { HEKA_STRING = 0, HEKA_BYTES = 1, HEKA_INTEGER = 2, HEKA_DOUBLE = 3, HEKA_BOOL = 4, HEKA_NONE = 255 };
 
 /* ---- Messages ---- */
@@ -83,8 +83,7 @@ typedef struct { /* frames of one stream, and what their messages start with */
     const heka_frame *frames;
     uint32_t len, completed;
     uint64_t stream; int64_t timestamp; /* of reading */
-    heka_slice message_type, logger, hostname;
-} heka_frames;
+    heka_slice message_type, logger, hostname; } heka_frames;
 typedef struct heka_buffer { /* takes an encoder's bytes */
     uint8_t *data;
     size_t len, capacity;
@@ -96,6 +95,7 @@ typedef struct {
     heka_batch batch;
     heka_slice bytes;     /* all messages encoded, one behind the other; empty without an encoder */
     const uint32_t *ends; /* end of each in `bytes`; NULL without an encoder */
+    uint8_t queue[16]; const uint64_t *sequences; /* the durable queue that they waited in, numbers there, or NULL */
 } heka_delivery;
 
 /* ---- What the host offers ---- */
@@ -108,6 +108,7 @@ typedef struct { /* during `read` */
     int32_t (*stream_filled)(void *context, uint64_t stream, size_t len);
     int32_t (*datagrams)(void *context, uint64_t stream, const heka_frame *frames, size_t len);
     uint64_t (*stream_position)(void *context, uint64_t stream); /* up to which it was split */
+    int32_t (*stream_messages)(void *context, uint64_t stream, uint64_t position); /* routes the ready ones */
     int32_t (*close_stream)(void *context, uint64_t stream, uint32_t flush);
 } heka_reader;
 typedef struct {
@@ -139,6 +140,7 @@ typedef struct {
                        uint32_t *absorbed);                      /* filter; counts what it will emit later */
     int32_t (*encode)(void *instance, heka_batch *, heka_buffer *out);                     /* encoder */
     int32_t (*deliver)(void *instance, heka_delivery *);                                   /* output */
+    int32_t (*sync)(void *instance);                             /* output, may be NULL: makes durable */
     int32_t (*reopen)(void *instance);                           /* output, may be NULL: opens its files anew */
     int32_t (*tick)(void *instance, heka_writer *emitted);       /* may be NULL; emitted: filters only */
     void (*stop)(void *instance);                                /* [any thread] ends a blocking call, at once */
@@ -153,8 +155,8 @@ typedef struct {
 _Static_assert(sizeof(heka_slice) == 16 && sizeof(heka_span) == 8 && sizeof(heka_item) == 16, "64-bit only");
 _Static_assert(sizeof(heka_record) == 120 && sizeof(heka_field) == 32 && sizeof(heka_batch) == 24, "layout");
 _Static_assert(sizeof(heka_writer) == 72 && sizeof(heka_frame) == 32 && sizeof(heka_frames) == 80, "layout");
-_Static_assert(sizeof(heka_buffer) == 48 && sizeof(heka_delivery) == 48 && sizeof(heka_reader) == 72, "layout");
-_Static_assert(sizeof(heka_host) == 160 && sizeof(heka_plugin) == 136 && sizeof(heka_entry) == 48, "layout");
+_Static_assert(sizeof(heka_buffer) == 48 && sizeof(heka_delivery) == 72 && sizeof(heka_reader) == 80, "layout");
+_Static_assert(sizeof(heka_host) == 160 && sizeof(heka_plugin) == 144 && sizeof(heka_entry) == 48, "layout");
 
 /* ---- Reading messages: what points outside of its record reads as empty ---- */
 /* A value by its type: STRING and BYTES in `text`, INTEGER and BOOL in `integer`, DOUBLE in `number`, NONE nowhere. */
@@ -262,9 +264,7 @@ static inline int32_t heka_fail(const heka_host *host, int32_t status, const cha
     host->fail(host->context, status, 0, heka_text(text));
     return status;
 }
-static inline void heka_counter_add(_Atomic uint64_t *counter, uint64_t count) {
-    atomic_fetch_add_explicit(counter, count, memory_order_relaxed);
-}
+#define heka_counter_add(counter, count) atomic_fetch_add_explicit(counter, (uint64_t)(count), memory_order_relaxed)
 /* Passes a message on as it is. */
 static inline void heka_pass(heka_writer *out, heka_item item) {
     if (out->len == out->capacity) out->grow_items(out);

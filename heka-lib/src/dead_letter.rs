@@ -5,6 +5,7 @@ use crate::batch::{Batch, BatchLimits};
 use crate::limited_log::LimitedLog;
 use crate::outlet::{Group, Outlet};
 use crate::token::TokenRef;
+use heka_plugin_api::abi::record_flag;
 use heka_plugin_api::{Message, MessageWriter, OwnedMessage};
 
 /// Room for the fields that a dead letter gets on top.
@@ -63,7 +64,9 @@ fn batch_of(message: &Message<'_>, plan: &DeadLetterPlan, tokens: &[TokenRef]) -
     let mut writer = RecordWriter::new(&plan.pool, plan.message_bytes_max + EXTRA_BYTES);
     let mut entries = Vec::new();
     // SAFETY: the writer is the host's own.
-    unsafe { MessageWriter::from_raw(writer.raw(), &mut entries) }.copy(message).ok()?;
+    let mut copies = unsafe { MessageWriter::from_raw(writer.raw(), &mut entries) };
+    let flags = message.record().flags | record_flag::DEAD_LETTER | record_flag::UNORDERED;
+    copies.copy_from(message, message.origin(), flags).ok()?;
     let (mut items, mut arenas) = (Vec::new(), Vec::new());
     writer.take(&mut items, &mut arenas);
     let mut batch = Batch::default();

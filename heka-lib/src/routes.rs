@@ -27,6 +27,8 @@ pub(crate) struct RoutePlan {
 /// Where a chain's messages go first.
 #[derive(Clone)]
 pub(crate) struct ChainRoute {
+    /// Tells the chain's messages apart at outputs, as `Item::marks`: see [`chain_tag`].
+    pub(crate) tag: u64,
     /// Indexes of outlets: the chain's own stage, or, where it has no filters, its outputs.
     pub(crate) outlets: Vec<usize>,
     /// The chain's counts, where it has no stage that counts.
@@ -50,6 +52,12 @@ struct Taking {
     taken: usize,
 }
 
+/// A number for a chain's name, the same in every run, never 0: FNV-1a.
+pub(crate) fn chain_tag(name: &str) -> u64 {
+    let hash = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    name.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, hash).max(1)
+}
+
 impl Taking {
     fn new(route: ChainRoute) -> Taking {
         Taking { route, taken: 0 }
@@ -58,6 +66,7 @@ impl Taking {
     #[inline]
     fn take(&mut self, gatherings: &mut [Gathering], item: Item, bytes: usize, group: Group<'_>) {
         self.taken += 1;
+        let item = Item { marks: self.route.tag, ..item };
         for &outlet in &self.route.outlets {
             gatherings[outlet].push(item, bytes, group);
         }

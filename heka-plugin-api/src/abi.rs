@@ -116,6 +116,8 @@ pub mod record_flag {
     pub const TRUNCATED: u16 = 1;
     /// The message is a dead letter.
     pub const DEAD_LETTER: u16 = 2;
+    /// Messages of this origin don't come in the order of their positions: it tells nothing about duplicates.
+    pub const UNORDERED: u16 = 4;
 }
 
 /// A message in memory: this header, then bytes and the field table, `size` bytes in all, 8-aligned.
@@ -317,6 +319,11 @@ pub struct Delivery {
     pub bytes: Slice,
     /// End of each message in `bytes`; null without an encoder.
     pub ends: *const u32,
+    /// Id of the durable queue that the messages waited in; zeros when there was none.
+    pub queue: [u8; 16],
+    /// Each message's number in that queue, ascending, the same whenever it is delivered again; null when there
+    /// was none.
+    pub sequences: *const u64,
 }
 
 /// What an input calls to hand on what it reads. All `[instance thread]`, during `read` only.
@@ -341,6 +348,9 @@ pub struct Reader {
         unsafe extern "C" fn(context: *mut c_void, stream: u64, frames: *const Frame, len: usize) -> i32,
     /// Position up to which the stream was split into frames and handed on.
     pub stream_position: unsafe extern "C" fn(context: *mut c_void, stream: u64) -> u64,
+    /// Says that the ready messages written so far were made from the stream up to `position`: they are routed
+    /// before it returns, and acknowledged as that position.
+    pub stream_messages: unsafe extern "C" fn(context: *mut c_void, stream: u64, position: u64) -> i32,
     /// Ends a stream; with `flush` its incomplete last frame is handed on if the splitter allows.
     pub close_stream: unsafe extern "C" fn(context: *mut c_void, stream: u64, flush: u32) -> i32,
 }
@@ -427,6 +437,8 @@ pub struct Plugin {
         Option<unsafe extern "C" fn(instance: *mut c_void, batch: *mut Batch, out: *mut Buffer) -> i32>,
     /// Output. `[instance thread]` Delivers.
     pub deliver: Option<unsafe extern "C" fn(instance: *mut c_void, delivery: *mut Delivery) -> i32>,
+    /// Output. `[instance thread]` Makes durable what was delivered so far; asked for by queues that sync.
+    pub sync: Option<unsafe extern "C" fn(instance: *mut c_void) -> i32>,
     /// Output. `[instance thread]` Closes and opens its files anew (SIGHUP).
     pub reopen: Option<unsafe extern "C" fn(instance: *mut c_void) -> i32>,
     /// `[instance thread]` The ticker is due; a filter may emit.

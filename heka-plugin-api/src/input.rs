@@ -150,6 +150,16 @@ impl Reader<'_> {
         unsafe { (self.raw.stream_position)(self.raw.context, stream.0) }
     }
 
+    /// Hands on the ready messages written so far as made from the stream up to `position`: they are routed, and
+    /// [`acknowledged`](Input::acknowledged) names that position once everything with them has happened.
+    ///
+    /// Positions of a stream ascend. Ready messages that are not handed on this way are routed when `read` returns,
+    /// and acknowledged to nobody. Blocks while the outputs behind are full.
+    pub fn hand_on(&mut self, stream: Stream, position: u64) {
+        // SAFETY: as in `open_stream`.
+        unsafe { (self.raw.stream_messages)(self.raw.context, stream.0, position) };
+    }
+
     /// Ends a stream. With `flush` an incomplete last frame is handed on, if the splitter allows it.
     pub fn close_stream(&mut self, stream: Stream, flush: bool) {
         // SAFETY: as in `open_stream`.

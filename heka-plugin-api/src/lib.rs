@@ -67,6 +67,7 @@ mod encoder;
 mod error;
 #[doc(hidden)]
 pub mod export;
+mod fault;
 mod filter;
 mod input;
 mod life;
@@ -92,6 +93,7 @@ pub use decoder::{Decoder, Frame};
 pub use edit::{MessageMut, OutputMark};
 pub use encoder::{ByteWriter, Encoder};
 pub use error::PluginError;
+pub use fault::fault_point;
 pub use filter::{Filter, FilterBatch, Verdict};
 pub use heka_plugin_api_derive::{OptionType, Schema};
 pub use input::{Datagram, Input, Read, Reader, Stream};

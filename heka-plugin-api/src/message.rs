@@ -41,6 +41,30 @@ impl<'a> Message<'a> {
         Message { record, lifetime: PhantomData }
     }
 
+    /// Makes a view of the record at the start of 8-aligned bytes that came from a disk or a peer.
+    ///
+    /// Only its size and the place of its field table are checked here; what else points outside of it reads as
+    /// empty, as everywhere. The next record begins [`record_room`](Message::record_room) bytes further.
+    pub fn from_bytes(bytes: &'a [u8]) -> Option<Message<'a>> {
+        let aligned = bytes.as_ptr().addr() % align_of::<Record>() == 0;
+        if !aligned || bytes.len() < size_of::<Record>() {
+            return None;
+        }
+        // SAFETY: aligned, and long enough for a header; any bytes are one.
+        let message = unsafe { Message::from_record(bytes.as_ptr().cast()) };
+        let record = message.record();
+        let (size, table) = (record.size as usize, record.fields_offset as usize);
+        let table_end = table + usize::from(record.field_count) * size_of::<FieldEntry>();
+        let is_whole = (size_of::<Record>()..=bytes.len()).contains(&size);
+        let has_table = record.field_count == 0 || table % 8 == 0 && table_end <= size;
+        (is_whole && has_table).then_some(message)
+    }
+
+    /// Returns the bytes from this record's start to the next one's, where records lie behind each other.
+    pub fn record_room(&self) -> usize {
+        (self.record().size as usize).next_multiple_of(align_of::<Record>())
+    }
+
     /// Makes views of the records of a batch's items.
     ///
     /// # Safety
@@ -119,6 +143,13 @@ impl<'a> Message<'a> {
     /// Tells whether the message's frame was cut at its size limit.
     pub fn is_truncated(&self) -> bool {
         self.record().flags & record_flag::TRUNCATED != 0
+    }
+
+    /// Tells whether messages of this one's origin come in the order of their positions, so that one at or before
+    /// the last position is a duplicate.
+    pub fn is_ordered(&self) -> bool {
+        let record = self.record();
+        record.origin_stream != 0 && record.flags & record_flag::UNORDERED == 0
     }
 
     /// Returns the fields in order.

@@ -60,6 +60,17 @@ pub trait Output: Sized + Send + 'static {
         context: &mut Context,
     ) -> Result<Delivered, PluginError>;
 
+    /// Makes durable, against loss of power, what was delivered so far.
+    ///
+    /// Called where the output's queue has `durability = "fsync"`, before the queue forgets what was delivered.
+    ///
+    /// # Errors
+    /// The queue keeps the messages, and asks again later.
+    fn sync(&mut self, context: &mut Context) -> Result<(), PluginError> {
+        let _ = context;
+        Ok(())
+    }
+
     /// Closes and opens files anew, after a log rotation (SIGHUP).
     ///
     /// # Errors
@@ -134,6 +145,24 @@ impl<'a> Delivery<'a> {
         self.complete(1);
     }
 
+    /// Returns the id of the durable queue that the messages waited in.
+    pub fn queue(&self) -> Option<[u8; 16]> {
+        (!self.raw.sequences.is_null()).then_some(self.raw.queue)
+    }
+
+    /// Returns the numbers in that queue of the messages that are left, ascending: a message that is delivered
+    /// again, also after a restart, has the same. Empty when there was no such queue.
+    pub fn sequences(&self) -> &'a [u64] {
+        if self.raw.sequences.is_null() {
+            return &[];
+        }
+        // SAFETY: the host gives one for each message; `completed` never exceeds `len`.
+        unsafe {
+            let first = self.raw.sequences.add(self.raw.batch.completed as usize);
+            std::slice::from_raw_parts(first, self.len())
+        }
+    }
+
     /// Returns the ticket by which a batch taken for later is acknowledged.
     pub fn ticket(&self) -> u64 {
         self.raw.batch.ticket
@@ -171,6 +200,7 @@ crate::life::fit!(Output, Delivering);
 pub const fn output<O: Output>(name: &'static str) -> abi::Plugin {
     abi::Plugin {
         deliver: Some(deliver::<O>),
+        sync: Some(sync::<O>),
         reopen: Some(reopen::<O>),
         tick: Some(tick::<O>),
         ..table::<Delivering<O>>(kind::OUTPUT, name)
@@ -191,6 +221,11 @@ unsafe extern "C" fn deliver<O: Output>(instance: *mut c_void, delivery: *mut ab
             }
         })
     }
+}
+
+unsafe extern "C" fn sync<O: Output>(instance: *mut c_void) -> i32 {
+    // SAFETY: the host's promise.
+    unsafe { call::<Delivering<O>>(instance, |output, context| output.0.sync(context).map(|()| status::OK)) }
 }
 
 unsafe extern "C" fn reopen<O: Output>(instance: *mut c_void) -> i32 {

@@ -50,6 +50,7 @@ pub const fn table<P: Life>(kind: u32, name: &'static str) -> Plugin {
         process: None,
         encode: None,
         deliver: None,
+        sync: None,
         reopen: None,
         tick: None,
         stop: stop::<P>,

@@ -77,6 +77,23 @@ impl<'a> MessageWriter<'a> {
         self.message().copy(message)
     }
 
+    /// Writes a copy of a whole message that came from elsewhere.
+    ///
+    /// # Errors
+    /// As [`MessageWriter::copy`].
+    pub fn copy_from(&mut self, message: &Message<'_>, origin: Origin, flags: u16) -> Result<(), PluginError> {
+        self.copy(message)?;
+        // SAFETY: the record was just written here and nobody else has seen it.
+        unsafe {
+            let record = (*self.raw.items.add(self.raw.len as usize - 1)).record.cast_mut();
+            (*record).origin_stream = origin.stream;
+            (*record).origin_position = origin.position;
+            (*record).origin_index = origin.index;
+            (*record).flags = flags;
+        }
+        Ok(())
+    }
+
     /// Begins with the messages of another frame.
     #[inline]
     pub(crate) fn start_frame(&mut self, origin: Origin, flags: u16) {

@@ -80,10 +80,10 @@ fn rust_lines() -> Vec<String> {
         Frame { bytes, position, flags, reserved }
         Frames { frames, len, completed, stream, timestamp, message_type, logger, hostname }
         Buffer { data, len, capacity, ends, grow, context }
-        Delivery { batch, bytes, ends }
+        Delivery { batch, bytes, ends, queue, sequences }
         Reader {
             context, writer, open_stream, rename_stream, stream_buffer, stream_filled, datagrams,
-            stream_position, close_stream,
+            stream_position, stream_messages, close_stream,
         }
         Host {
             struct_size, api_version, flags, log_level, context, plugin, instance, hostname, state_dir, log,
@@ -91,7 +91,7 @@ fn rust_lines() -> Vec<String> {
         }
         Plugin {
             struct_size, kind, name, check, open, start, read, acknowledged, decode, process, encode,
-            deliver, reopen, tick, stop, destroy, extension,
+            deliver, sync, reopen, tick, stop, destroy, extension,
         }
         Entry { magic, api_version, struct_size, metadata, plugins, plugin_count }
     };
@@ -99,7 +99,7 @@ fn rust_lines() -> Vec<String> {
         kind { INPUT, DECODER, FILTER, ENCODER, OUTPUT }
         status { OK, IDLE, END, DEFERRED, CONFIG, MESSAGE, RETRY, FATAL, PANIC }
         host_flag { STATIC }
-        record_flag { TRUNCATED, DEAD_LETTER }
+        record_flag { TRUNCATED, DEAD_LETTER, UNORDERED }
         value_type { STRING, BYTES, INTEGER, DOUBLE, BOOL }
     });
     lines.push(format!("API_VERSION {}", abi::API_VERSION));

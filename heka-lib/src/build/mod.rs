@@ -11,7 +11,7 @@ use crate::dead_letter::{DeadLetterPlan, DeadLetters};
 use crate::instance::{FailureKind, Instance, InstanceSpec, Stopper};
 use crate::outlet::{Outlet, Receiver, ToStage};
 use crate::plugin::Registry;
-use crate::routes::{ChainRoute, RoutePlan, Routes};
+use crate::routes::{ChainRoute, RoutePlan, Routes, chain_tag};
 use crate::stage::chain::{ChainPlan, ChainStage, FilterPlan};
 use crate::stage::injection::{InjectionStage, Lane};
 use crate::stage::input::{InputPlan, InputStage, StopSlot};
@@ -196,10 +196,11 @@ impl Builder<'_> {
         let (mut matchers, mut routes, mut default) = (Vec::<Matcher>::new(), Vec::new(), None);
         for chain in blueprints {
             stats.chains.push(chain.stats.clone());
+            let tag = chain_tag(&chain.name);
             let matcher = chain.matcher.clone().filter(|_| !chain.is_default);
             let route = if chain.filters.is_empty() {
                 let named = chain.outputs[..chain.named_outputs].to_vec();
-                ChainRoute { outlets: named, stats: Some(chain.stats) }
+                ChainRoute { tag, outlets: named, stats: Some(chain.stats) }
             } else {
                 let (sender, receiver) = bounded(CHANNEL_BATCHES);
                 let counts = Receiver::Chain(chain.stats.clone(), in_flight.clone());
@@ -209,7 +210,7 @@ impl Builder<'_> {
                     let stage = ChainStage::new(plan);
                     ready.push((Tier::Chain, name, Box::new(move || stage.run())));
                 }
-                ChainRoute { outlets: vec![outlets.len() - 1], stats: None }
+                ChainRoute { tag, outlets: vec![outlets.len() - 1], stats: None }
             };
             match matcher {
                 Some(matcher) => {
@@ -256,6 +257,7 @@ impl Builder<'_> {
             filters,
             receiver,
             outlets: chain.outputs.iter().map(|&output| outputs[output].1.clone()).collect(),
+            tag: chain_tag(&chain.name),
             marks,
             stats: chain.stats,
             lane: lane.clone(),

@@ -175,6 +175,14 @@ impl Instance {
         self.result(status)
     }
 
+    /// Makes durable what was delivered.
+    pub(crate) fn sync(&mut self) -> Result<(), Failure> {
+        let Some(sync) = self.table.sync else { return Ok(()) };
+        // SAFETY: the instance is open.
+        let status = unsafe { sync(self.pointer) };
+        self.result(status).map(|_| ())
+    }
+
     pub(crate) fn reopen(&mut self) -> Result<(), Failure> {
         let Some(reopen) = self.table.reopen else { return Ok(()) };
         // SAFETY: the instance is open.

@@ -11,7 +11,7 @@ use crate::outlet::{Gathering, Group, Outlet, ToStage};
 use crate::stats::ChainStats;
 use crate::stop::StopFlags;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use heka_plugin_api::abi::{self, Item};
+use heka_plugin_api::abi::{self, Item, record_flag};
 use heka_plugin_api::{Message, MessageWriter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +28,8 @@ pub(crate) struct ChainPlan {
     pub(crate) receiver: Receiver<ToStage>,
     /// By bit of the marks.
     pub(crate) outlets: Vec<Outlet>,
+    /// See [`chain_tag`](crate::routes::chain_tag).
+    pub(crate) tag: u64,
     /// Marks that a message starts with: the outputs that the chain names.
     pub(crate) marks: u64,
     pub(crate) stats: Arc<ChainStats>,
@@ -57,6 +59,7 @@ pub(crate) struct ChainStage {
     filters: Vec<RunningFilter>,
     receiver: Receiver<ToStage>,
     gatherings: Vec<Gathering>,
+    tag: u64,
     marks: u64,
     stats: Arc<ChainStats>,
     lane: Lane,
@@ -107,6 +110,7 @@ impl ChainStage {
             filters,
             receiver: plan.receiver,
             gatherings,
+            tag: plan.tag,
             marks: plan.marks,
             stats: plan.stats,
             lane: plan.lane,
@@ -213,7 +217,10 @@ impl ChainStage {
                 self.emitted.take(&mut scratch.emitted, &mut scratch.arenas);
                 for item in &scratch.emitted {
                     // SAFETY: just written by this thread and not shared yet.
-                    unsafe { (*item.record.cast_mut()).hops = self.hops };
+                    unsafe {
+                        (*item.record.cast_mut()).hops = self.hops;
+                        (*item.record.cast_mut()).flags |= record_flag::UNORDERED;
+                    }
                 }
                 self.stats.emitted.add(scratch.emitted.len());
                 scratch.current.append(&mut scratch.emitted);
@@ -244,7 +251,7 @@ impl ChainStage {
                 let bit = marks.trailing_zeros() as usize;
                 marks &= marks - 1;
                 if let Some(gathering) = self.gatherings.get_mut(bit) {
-                    gathering.push(item, bytes, group);
+                    gathering.push(Item { marks: self.tag, ..item }, bytes, group);
                 }
             }
         }

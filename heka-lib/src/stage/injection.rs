@@ -10,7 +10,7 @@ use crate::outlet::Group;
 use crate::routes::Routes;
 use crate::stats::InjectionStats;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use heka_plugin_api::abi::Item;
+use heka_plugin_api::abi::{Item, record_flag};
 use heka_plugin_api::{Message, MessageWriter};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,6 +63,7 @@ impl Lane {
             // SAFETY: just written by this thread and not shared yet.
             let size = unsafe {
                 (*item.record.cast_mut()).hops = hops;
+                (*item.record.cast_mut()).flags |= record_flag::UNORDERED;
                 (*item.record).size as usize
             };
             batch.push(*item, size);

@@ -276,6 +276,13 @@ impl Reading {
         self.count(index);
     }
 
+    /// Hands on the ready messages written so far, as made from the stream up to `position`.
+    fn messages(&mut self, index: usize, position: u64) {
+        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        stream.position = position;
+        self.intake.take_ready(Source { id: stream.id, name: &stream.name, end: position });
+    }
+
     /// Hands on an incomplete last frame.
     fn finish(&mut self, index: usize) {
         let Some(Some(stream)) = self.streams.get_mut(index) else { return };
@@ -371,6 +378,7 @@ fn reader(reading: &mut Reading) -> abi::Reader {
         stream_filled,
         datagrams,
         stream_position,
+        stream_messages,
         close_stream,
     }
 }
@@ -425,6 +433,12 @@ unsafe extern "C" fn stream_position(context: *mut c_void, stream: u64) -> u64 {
     // SAFETY: as above.
     let stream = unsafe { reading(context) }.streams.get(stream as usize);
     stream.and_then(Option::as_ref).map_or(0, |stream| stream.position)
+}
+
+unsafe extern "C" fn stream_messages(context: *mut c_void, stream: u64, position: u64) -> i32 {
+    // SAFETY: as above.
+    unsafe { reading(context) }.messages(stream as usize, position);
+    status::OK
 }
 
 unsafe extern "C" fn close_stream(context: *mut c_void, stream: u64, flush: u32) -> i32 {

@@ -155,7 +155,13 @@ impl Intake {
         self.failed.clear();
     }
 
-    /// Routes what the plugin wrote as ready messages.
+    /// Routes ready messages that the plugin made from a stream.
+    pub(super) fn take_ready(&mut self, source: Source<'_>) {
+        self.tokens.push(self.ledger.token(source.id, source.end));
+        self.route_written(true);
+    }
+
+    /// Routes what else the plugin wrote as ready messages.
     pub(crate) fn route_ready(&mut self) {
         if !self.plan.writer.is_empty() {
             self.route_written(true);

@@ -244,7 +244,7 @@ impl OutputStage {
             Some(_) => (Slice::new(self.encoded.bytes()), self.encoded.ends.as_ptr()),
             None => (Slice::EMPTY, std::ptr::null()),
         };
-        let mut delivery = abi::Delivery { batch: raw, bytes, ends };
+        let mut delivery = abi::Delivery { batch: raw, bytes, ends, queue: [0; 16], sequences: std::ptr::null() };
         let result = self.plan.instance.deliver(&mut delivery);
         self.plan.instance.take_failed(&mut self.failed);
         let completed = (delivery.batch.completed as usize).min(items.len());

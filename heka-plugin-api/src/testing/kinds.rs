@@ -196,6 +196,18 @@ impl<O: Output> OutputTest<O> {
         &mut self,
         messages: &[(OwnedMessage, &[u8])],
     ) -> Result<Vec<(u32, String)>, (u32, String)> {
+        self.deliver_from_queue(messages, None)
+    }
+
+    /// As `deliver`, of messages that waited in the durable queue of id 7 7 … and have numbers from `first_sequence` on.
+    ///
+    /// # Errors
+    /// As `deliver`.
+    pub fn deliver_from_queue(
+        &mut self,
+        messages: &[(OwnedMessage, &[u8])],
+        first_sequence: Option<u64>,
+    ) -> Result<Vec<(u32, String)>, (u32, String)> {
         let owned: Vec<OwnedMessage> = messages.iter().map(|(message, _)| message.clone()).collect();
         let items: Vec<Item> = items(&owned).collect();
         let bytes: Vec<u8> = messages.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
@@ -204,7 +216,14 @@ impl<O: Output> OutputTest<O> {
             ends.push(ends.last().copied().unwrap_or(0) + bytes.len() as u32);
         }
         let batch = Batch { items: items.as_ptr(), len: items.len() as u32, completed: 0, ticket: 1 };
-        let mut delivery = abi::Delivery { batch, bytes: Slice::new(&bytes), ends: ends.as_ptr() };
+        let sequences: Vec<u64> = (0..).skip(first_sequence.unwrap_or(0) as usize).take(items.len()).collect();
+        let mut delivery = abi::Delivery {
+            batch,
+            bytes: Slice::new(&bytes),
+            ends: ends.as_ptr(),
+            queue: [if first_sequence.is_some() { 7 } else { 0 }; 16],
+            sequences: if first_sequence.is_some() { sequences.as_ptr() } else { std::ptr::null() },
+        };
         let deliver = self.host.table().deliver.expect("an output delivers");
         // SAFETY: the instance is open and all pointers are valid for the call.
         let status = unsafe { deliver(self.host.instance(), &mut delivery) };
@@ -212,6 +231,17 @@ impl<O: Output> OutputTest<O> {
             Ok(_) => Ok(std::mem::take(&mut self.host.told().failed)),
             Err(reason) => Err((delivery.batch.completed, reason)),
         }
+    }
+
+    /// Asks the output to make durable what it has delivered.
+    ///
+    /// # Errors
+    /// The reason why that failed.
+    pub fn sync(&mut self) -> Result<(), String> {
+        let sync = self.host.table().sync.expect("an output syncs");
+        // SAFETY: the instance is open.
+        let status = unsafe { sync(self.host.instance()) };
+        self.host.result(status).map(|_| ())
     }
 
     /// Closes and opens the output's files anew.
@@ -255,6 +285,8 @@ pub struct TestStream {
     pub bytes: Vec<u8>,
     /// All datagrams.
     pub datagrams: Vec<Vec<u8>>,
+    /// Positions up to which ready messages were handed on, with the count of messages since the one before.
+    pub handed_on: Vec<(u64, usize)>,
     /// Whether it was closed, and with a flush.
     pub closed: Option<bool>,
 }
@@ -262,6 +294,8 @@ pub struct TestStream {
 #[derive(Default)]
 struct Streams {
     streams: Vec<TestStream>,
+    written: Option<*const abi::Writer>,
+    handed_on: usize,
     room: Vec<u8>,
 }
 
@@ -289,6 +323,7 @@ impl<I: Input> InputTest<I> {
                 _ => Read::End,
             };
             messages.append(&mut out.take());
+            streams.handed_on = 0;
             if enough(&streams.streams, &messages, found) {
                 return Ok((streams.streams, messages));
             }
@@ -299,7 +334,17 @@ impl<I: Input> InputTest<I> {
     }
 }
 
+impl<I: Input> InputTest<I> {
+    /// Tells the input that everything before `position` of a stream has happened.
+    pub fn acknowledged(&mut self, stream_id: u64, position: u64) {
+        let acknowledged = self.host.table().acknowledged.expect("an input is told");
+        // SAFETY: the instance is open.
+        unsafe { acknowledged(self.host.instance(), stream_id, position) };
+    }
+}
+
 fn reader(streams: &mut Streams, out: &mut HeapWriter) -> abi::Reader {
+    streams.written = Some(out.raw());
     abi::Reader {
         context: (&raw mut *streams).cast(),
         writer: out.raw(),
@@ -309,6 +354,7 @@ fn reader(streams: &mut Streams, out: &mut HeapWriter) -> abi::Reader {
         stream_filled,
         datagrams,
         stream_position,
+        stream_messages,
         close_stream,
     }
 }
@@ -362,6 +408,17 @@ unsafe extern "C" fn stream_position(context: *mut c_void, stream: u64) -> u64 {
     let stream = &unsafe { streams(context) }.streams[stream as usize];
     let cut = stream.bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     stream.start + cut as u64
+}
+
+unsafe extern "C" fn stream_messages(context: *mut c_void, stream: u64, position: u64) -> i32 {
+    // SAFETY: as above; the writer lives as long as the running `read_until`.
+    let (streams, written) = unsafe {
+        let streams = streams(context);
+        (&mut *streams, streams.written.map_or(0, |writer| (*writer).len as usize))
+    };
+    let count = written - std::mem::replace(&mut streams.handed_on, written);
+    streams.streams[stream as usize].handed_on.push((position, count));
+    status::OK
 }
 
 unsafe extern "C" fn close_stream(context: *mut c_void, stream: u64, flush: u32) -> i32 {

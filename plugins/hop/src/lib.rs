@@ -1,0 +1,1 @@
+//! Carries messages from host to host, acknowledged end to end.
