@@ -28,10 +28,6 @@ impl Batch {
         &self.items
     }
 
-    pub(crate) fn items_mut(&mut self) -> &mut Vec<Item> {
-        &mut self.items
-    }
-
     pub(crate) fn arenas(&self) -> &[ArenaRef] {
         &self.arenas
     }
@@ -82,6 +78,35 @@ impl Batch {
         let items = std::mem::replace(&mut self.items, room);
         let (arenas, tokens) = (std::mem::take(&mut self.arenas), std::mem::take(&mut self.tokens));
         Batch { items, arenas, tokens, bytes: std::mem::take(&mut self.bytes) }
+    }
+
+    /// Copies the messages and what keeps them, without the tokens.
+    pub(crate) fn untracked(&self) -> Batch {
+        let (items, arenas) = (self.items.clone(), self.arenas.clone());
+        Batch { items, arenas, tokens: Vec::new(), bytes: self.bytes }
+    }
+
+    /// Takes the messages out; the tokens stay.
+    pub(crate) fn take_untracked(&mut self) -> Batch {
+        let (items, arenas) = (std::mem::take(&mut self.items), std::mem::take(&mut self.arenas));
+        Batch { items, arenas, tokens: Vec::new(), bytes: self.bytes }
+    }
+
+    /// Takes the tokens out.
+    pub(crate) fn take_tokens(&mut self) -> Vec<TokenRef> {
+        std::mem::take(&mut self.tokens)
+    }
+
+    /// Keeps the messages that `keep` says, in order.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Item) -> bool) {
+        let mut bytes = 0;
+        self.items.retain(|item| {
+            let stays = keep(item);
+            // SAFETY: the arenas keep the record.
+            bytes += if stays { unsafe { (*item.record).size as usize } } else { 0 };
+            stays
+        });
+        self.bytes = bytes;
     }
 
     /// Keeps the first messages out: they are done with.

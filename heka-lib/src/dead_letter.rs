@@ -2,20 +2,25 @@
 
 use crate::arena::{ArenaPool, RecordWriter};
 use crate::batch::{Batch, BatchLimits};
+use crate::dead_letter_store::DeadLetterStore;
 use crate::limited_log::LimitedLog;
 use crate::outlet::{Group, Outlet};
 use crate::token::TokenRef;
 use heka_plugin_api::abi::record_flag;
 use heka_plugin_api::{Message, MessageWriter, OwnedMessage};
 
+const REASON: &str = "dead_letter_reason";
+const INSTANCE: &str = "dead_letter_instance";
+const ATTEMPTS: &str = "dead_letter_attempts";
 /// Room for the fields that a dead letter gets on top.
 const EXTRA_BYTES: usize = 64 << 10;
 
 /// Where a stage's dead letters go.
 #[derive(Clone)]
 pub(crate) struct DeadLetterPlan {
-    /// The output that takes them; without one they are counted and logged.
+    /// The output that takes them; without one the built-in queue does.
     pub(crate) outlet: Option<Outlet>,
+    pub(crate) store: DeadLetterStore,
     pub(crate) pool: ArenaPool,
     pub(crate) message_bytes_max: usize,
 }
@@ -37,7 +42,7 @@ impl DeadLetters {
         &self.who
     }
 
-    /// Sends nothing more: later dead letters are only counted and logged.
+    /// Sends nothing more to the output: later dead letters go to the built-in queue.
     pub(crate) fn close(&mut self) {
         self.plan.outlet = None;
     }
@@ -46,22 +51,60 @@ impl DeadLetters {
     pub(crate) fn bury(&mut self, message: &Message<'_>, reason: &str, attempts: u32, tokens: &[TokenRef]) {
         let who = &self.who;
         self.log.warn(|| format!("{who}: {reason}; message {}", describe(message)));
-        let Some(outlet) = &self.plan.outlet else { return };
         let marked = OwnedMessage::copy(message).edited(|letter| {
-            letter.set_field("dead_letter_reason", reason);
-            letter.set_field("dead_letter_instance", who.as_str());
-            letter.set_field("dead_letter_attempts", i64::from(attempts));
+            letter.set_field(REASON, reason);
+            letter.set_field(INSTANCE, who.as_str());
+            letter.set_field(ATTEMPTS, i64::from(attempts));
         });
         let letter = marked.unwrap_or_else(|_| OwnedMessage::copy(message));
-        if let Some(batch) = batch_of(&letter.view(), &self.plan, tokens) {
-            outlet.send(batch);
+        match &self.plan.outlet {
+            Some(outlet) => {
+                if let Some(batch) =
+                    batch_of(&letter.view(), &self.plan.pool, self.plan.message_bytes_max, tokens)
+                {
+                    outlet.send(batch);
+                }
+            }
+            None => {
+                if let Err(error) = self.plan.store.put(&letter.view()) {
+                    self.log.warn(|| format!("{who}: a dead letter is lost: {error}"));
+                }
+            }
         }
     }
 }
 
+/// A dead letter as it was before, and who refused it.
+pub(crate) struct Resurrected {
+    pub(crate) message: OwnedMessage,
+    /// The output that refused it, if an output did.
+    pub(crate) output: Option<String>,
+}
+
+/// Takes the marks of a dead letter off a message.
+pub(crate) fn resurrect(letter: &Message<'_>) -> Resurrected {
+    let instance = letter.value(INSTANCE).and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
+    let instance = instance.map(|instance| String::from_utf8_lossy(&instance).into_owned());
+    let output = instance.as_deref().and_then(|instance| {
+        let rest = instance.strip_prefix("output `")?;
+        rest.split('`').next().map(str::to_owned)
+    });
+    let edited = OwnedMessage::copy(letter).edited(|message| {
+        for name in [REASON, INSTANCE, ATTEMPTS] {
+            message.remove_field(name);
+        }
+    });
+    Resurrected { message: edited.unwrap_or_else(|_| OwnedMessage::copy(letter)), output }
+}
+
 /// Copies a message into a batch of its own.
-fn batch_of(message: &Message<'_>, plan: &DeadLetterPlan, tokens: &[TokenRef]) -> Option<Batch> {
-    let mut writer = RecordWriter::new(&plan.pool, plan.message_bytes_max + EXTRA_BYTES);
+pub(crate) fn batch_of(
+    message: &Message<'_>,
+    pool: &ArenaPool,
+    message_bytes_max: usize,
+    tokens: &[TokenRef],
+) -> Option<Batch> {
+    let mut writer = RecordWriter::new(pool, message_bytes_max + EXTRA_BYTES);
     let mut entries = Vec::new();
     // SAFETY: the writer is the host's own.
     let mut copies = unsafe { MessageWriter::from_raw(writer.raw(), &mut entries) };

@@ -2,55 +2,27 @@
 
 use crate::arena::ArenaRef;
 use crate::batch::{Batch, BatchLimits};
-use crate::stats::{ChainStats, OutputStats};
+use crate::queue::QueueSender;
+use crate::stats::ChainStats;
 use crate::token::TokenRef;
 use crossbeam_channel::Sender;
 use heka_plugin_api::abi::Item;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a chain or output stage is sent.
-pub(crate) enum ToStage {
+/// What a chain stage is sent.
+pub(crate) enum ToChain {
     /// Messages.
     Batch(Sent),
     /// Tickers strike a last time, before a shutdown.
     Flush,
-    /// Files are to be opened anew.
-    Reopen,
 }
 
-/// Who receives batches, and counts them as soon as they are sent.
-#[derive(Clone)]
-pub(crate) enum Receiver {
-    /// With the count of batches inside chains.
-    Chain(Arc<ChainStats>, Arc<AtomicUsize>),
-    Output(Arc<OutputStats>),
-}
-
-impl Receiver {
-    fn count(&self, messages: usize) {
-        match self {
-            Receiver::Chain(stats, in_flight) => {
-                stats.taken.add(messages);
-                in_flight.fetch_add(1, Ordering::AcqRel);
-            }
-            Receiver::Output(stats) => stats.marked.add(messages),
-        }
-    }
-
-    fn count_abandoned(&self, messages: usize) {
-        match self {
-            Receiver::Chain(_, in_flight) => _ = in_flight.fetch_sub(1, Ordering::AcqRel),
-            Receiver::Output(stats) => stats.abandoned.add(messages),
-        }
-    }
-}
-
-/// A batch on its way. One that nobody takes, because its receiver has ended, is counted as given up: receivers end
-/// before their senders only at a shutdown past its deadline.
+/// A batch on its way to a chain. One that nobody takes, because the chain has ended, still leaves the count of
+/// batches inside chains: chains end before their senders only at a shutdown past its deadline.
 pub(crate) struct Sent {
     batch: Option<Batch>,
-    receiver: Receiver,
+    in_flight: Arc<AtomicUsize>,
 }
 
 impl Sent {
@@ -62,48 +34,60 @@ impl Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        if let Some(batch) = &self.batch {
-            self.receiver.count_abandoned(batch.len());
+        if self.batch.is_some() {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
 
-/// The sending end of a stage's channel.
+/// The way into a chain.
 #[derive(Clone)]
-pub(crate) struct Outlet {
-    pub(crate) sender: Sender<ToStage>,
-    pub(crate) receiver: Receiver,
+pub(crate) struct ChainSender {
+    pub(crate) sender: Sender<ToChain>,
+    pub(crate) stats: Arc<ChainStats>,
+    /// Batches inside chains.
+    pub(crate) in_flight: Arc<AtomicUsize>,
 }
 
-impl Outlet {
-    /// Sends a batch; blocks while the receiver's channel is full.
-    pub(crate) fn send(&self, batch: Batch) {
-        self.receiver.count(batch.len());
-        // One that can't be sent counts itself as given up.
+impl ChainSender {
+    fn send(&self, batch: Batch) {
+        self.stats.taken.add(batch.len());
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        // One that can't be sent counts itself out.
         let _ =
-            self.sender.send(ToStage::Batch(Sent { batch: Some(batch), receiver: self.receiver.clone() }));
+            self.sender.send(ToChain::Batch(Sent { batch: Some(batch), in_flight: self.in_flight.clone() }));
     }
 
     /// Tells a chain to let its tickers strike a last time.
     pub(crate) fn send_flush(&self) {
-        self.receiver.count(0);
-        if self.sender.send(ToStage::Flush).is_err() {
-            self.receiver.count_abandoned(0);
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        if self.sender.send(ToChain::Flush).is_err() {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
     /// As `send_flush`, but not if the chain's channel is full: then it could not pass on what its tickers emit.
     pub(crate) fn try_send_flush(&self) {
-        self.receiver.count(0);
-        if self.sender.try_send(ToStage::Flush).is_err() {
-            self.receiver.count_abandoned(0);
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        if self.sender.try_send(ToChain::Flush).is_err() {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
         }
     }
+}
 
-    /// Tells an output to open its files anew; not if its channel is full, when it is busy enough to do so anyway.
-    pub(crate) fn send_reopen(&self) {
-        if self.sender.try_send(ToStage::Reopen).is_err() {
-            log::warn!("an output is too busy to reopen its files; signal again");
+/// The way to a receiver of batches.
+#[derive(Clone)]
+pub(crate) enum Outlet {
+    Chain(ChainSender),
+    Output(QueueSender),
+}
+
+impl Outlet {
+    /// Sends a batch; blocks while the receiver has no room, and its policy is to block.
+    pub(crate) fn send(&self, batch: Batch) {
+        match self {
+            Outlet::Chain(chain) => chain.send(batch),
+            Outlet::Output(queue) => queue.send(batch),
         }
     }
 }

@@ -3,8 +3,9 @@
 use crate::build::{Built, Surroundings, Tier, build, check};
 use crate::config::{Config, Faults};
 use crate::instance::Stopper;
-use crate::outlet::Outlet;
+use crate::outlet::ChainSender;
 use crate::plugin::Registry;
+use crate::queue::{QueueSender, QueueWaker};
 use crate::stats::RouterStats;
 use crate::stop::StopFlags;
 use heka_plugin_api::Message;
@@ -119,9 +120,11 @@ impl Router {
     fn shut_down(&self, mut built: Built) -> RouterStats {
         let deadline = Instant::now() + self.deadline;
         self.stop.stop();
+        built.outputs.iter().for_each(QueueSender::wake);
         stop_all(&built.input_stops);
         let ended = self.end_inputs(&mut built, deadline) && self.empty_chains(&built, deadline);
         built.lane.close();
+        let wakers: Vec<QueueWaker> = built.outputs.iter().map(QueueSender::waker).collect();
         built.chains.clear();
         built.outputs.clear();
         let rest = [Tier::Injection, Tier::Chain, Tier::Output];
@@ -129,6 +132,7 @@ impl Router {
             // First: what is dropped from now on is not delivered, so no input may take it as acknowledged.
             built.abandons.iter().for_each(|abandon| abandon.abandon());
             self.stop.abort();
+            wakers.iter().for_each(QueueWaker::wake);
             stop_all(&built.output_stops);
             let all = [Tier::Input, Tier::Injection, Tier::Chain, Tier::Output];
             if !built.threads.wait(&all, Instant::now() + ABORT_GRACE) {
@@ -145,7 +149,7 @@ impl Router {
         if built.threads.wait(&[Tier::Input], deadline - self.deadline.min(LAST_TICKS * 2) / 2) {
             return true;
         }
-        built.chains.iter().for_each(Outlet::try_send_flush);
+        built.chains.iter().for_each(ChainSender::try_send_flush);
         built.threads.wait(&[Tier::Input], deadline)
     }
 

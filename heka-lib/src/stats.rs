@@ -17,6 +17,10 @@ impl Count {
         }
     }
 
+    pub(crate) fn set(&self, count: u64) {
+        self.0.store(count, Ordering::Relaxed);
+    }
+
     pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -134,10 +138,15 @@ stage_stats! {
 stage_stats! {
     /// Counts of an output stage.
     OutputStats =>
-    /// What an output has done: marked = delivered + dead-lettered + dropped + abandoned + queued and in flight.
+    /// What an output has done: queued at start + marked + replayed = delivered + dead-lettered + dropped + duplicates
+    /// + abandoned + queued and in flight.
     OutputCounts {
+        /// Messages that were on the disk when the router started.
+        queued_at_start,
         /// Messages that chains marked for it.
         marked,
+        /// Dead letters that were put back into it.
+        replayed,
         /// Messages that it has delivered.
         delivered,
         /// Encoded bytes that it has delivered.
@@ -146,8 +155,12 @@ stage_stats! {
         dead_lettered,
         /// Messages dropped because its queue was full and its policy says so.
         dropped,
+        /// Messages that its durable queue had taken before, and that came again after a crash.
+        duplicates,
         /// Messages given up at a shutdown past its deadline.
         abandoned,
+        /// Messages that are in its queue on the disk now, delivered ones that the queue has not forgotten yet included.
+        on_disk,
         /// Calls that had to be tried again.
         retries,
     }
@@ -212,8 +225,13 @@ impl ChainCounts {
 impl OutputCounts {
     /// Messages that wait for the output or are being delivered.
     pub fn queued(&self) -> u64 {
-        let out = self.delivered + self.dead_lettered + self.dropped + self.abandoned;
-        self.marked.saturating_sub(out)
+        let out = self.delivered + self.dead_lettered + self.dropped + self.duplicates + self.abandoned;
+        (self.queued_at_start + self.marked + self.replayed).saturating_sub(out)
+    }
+
+    /// Messages that wait for the output and are nowhere but in memory.
+    pub fn in_memory(&self) -> u64 {
+        self.queued().saturating_sub(self.on_disk)
     }
 }
 
@@ -233,10 +251,16 @@ impl RouterStats {
         self.outputs.iter().find(|output| output.name == name)
     }
 
-    /// Messages that were read but are neither delivered nor otherwise accounted for: lost if the router ends now.
+    /// Messages that wait on the disk, for the next run.
+    pub fn kept(&self) -> u64 {
+        self.outputs.iter().map(|output| output.queued() - output.in_memory()).sum()
+    }
+
+    /// Messages that were read but are neither delivered, nor on the disk, nor otherwise accounted for: lost if the
+    /// router ends now, unless their inputs can read them again.
     pub fn left(&self) -> u64 {
         let chains: u64 = self.chains.iter().map(ChainCounts::in_flight).sum();
-        let outputs: u64 = self.outputs.iter().map(|output| output.queued() + output.abandoned).sum();
+        let outputs: u64 = self.outputs.iter().map(|output| output.in_memory() + output.abandoned).sum();
         chains + outputs
     }
 }
@@ -271,13 +295,17 @@ impl fmt::Display for RouterStats {
         for output in &self.outputs {
             let shown = [
                 ("marked", output.marked),
+                ("queued at start", output.queued_at_start),
+                ("replayed", output.replayed),
                 ("delivered", output.delivered),
                 ("bytes", output.bytes),
                 ("dead-lettered", output.dead_lettered),
                 ("dropped", output.dropped),
+                ("duplicates", output.duplicates),
                 ("abandoned", output.abandoned),
                 ("retries", output.retries),
                 ("queued", output.queued()),
+                ("of these on the disk", output.queued() - output.in_memory()),
             ];
             line(f, "output", &output.name, &shown)?;
         }

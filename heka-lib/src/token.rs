@@ -50,11 +50,25 @@ pub(crate) struct Ledger {
 }
 
 /// The reads of one stream in order, from the first that is not released.
+///
+/// Neighbours that are released become one, so that the book stays as short as what is under way, however long the
+/// first read is stuck.
 #[derive(Default)]
 struct Reads {
-    first: u64,
-    reads: VecDeque<(u64, bool)>,
+    next: u64,
+    reads: VecDeque<ReadUnderWay>,
+    /// Released reads behind a released one.
+    mergeable: usize,
 }
+
+struct ReadUnderWay {
+    sequence: u64,
+    position: u64,
+    is_released: bool,
+}
+
+/// Released reads that may be merged before they are.
+const MERGEABLE_MAX: usize = 256;
 
 impl Ledger {
     pub(crate) fn abandon(&self) -> Abandon {
@@ -64,8 +78,9 @@ impl Ledger {
     /// Makes the token of a read that ends at `position` of a stream.
     pub(crate) fn token(&mut self, stream: u64, position: u64) -> TokenRef {
         let reads = self.streams.entry(stream).or_default();
-        reads.reads.push_back((position, false));
-        let sequence = reads.first + reads.reads.len() as u64 - 1;
+        let sequence = reads.next;
+        reads.next += 1;
+        reads.reads.push_back(ReadUnderWay { sequence, position, is_released: false });
         Arc::new(Token { released: self.released.clone(), stream, sequence })
     }
 
@@ -78,9 +93,7 @@ impl Ledger {
         let mut touched: Vec<u64> = Vec::new();
         for (stream, sequence) in self.noted.drain(..) {
             let Some(reads) = self.streams.get_mut(&stream) else { continue };
-            if let Some(read) = reads.reads.get_mut((sequence - reads.first) as usize) {
-                read.1 = true;
-            }
+            reads.release(sequence);
             if touched.last() != Some(&stream) {
                 touched.push(stream);
             }
@@ -104,12 +117,37 @@ impl Ledger {
 }
 
 impl Reads {
+    fn release(&mut self, sequence: u64) {
+        let Ok(index) = self.reads.binary_search_by_key(&sequence, |read| read.sequence) else { return };
+        self.reads[index].is_released = true;
+        if index > 0 && self.reads[index - 1].is_released {
+            self.mergeable += 1;
+        }
+        if self.mergeable > MERGEABLE_MAX && self.mergeable > self.reads.len() / 2 {
+            self.merge();
+        }
+    }
+
+    /// Keeps only the last of released neighbours.
+    fn merge(&mut self) {
+        self.mergeable = 0;
+        let before = std::mem::take(&mut self.reads);
+        for read in before {
+            match self.reads.back_mut() {
+                Some(last) if last.is_released && read.is_released => *last = read,
+                _ => self.reads.push_back(read),
+            }
+        }
+    }
+
     fn advance(&mut self) -> Option<u64> {
         let mut end = None;
-        while let Some(&(position, true)) = self.reads.front() {
+        while let Some(read) = self.reads.front()
+            && read.is_released
+        {
+            end = Some(read.position);
             self.reads.pop_front();
-            self.first += 1;
-            end = Some(position);
+            self.mergeable = self.mergeable.saturating_sub(1);
         }
         end
     }
@@ -139,6 +177,28 @@ mod tests {
         assert_eq!(collected(&mut ledger), []);
         tokens.clear();
         assert_eq!(collected(&mut ledger), [(7, 40)]);
+        assert!(ledger.is_settled());
+    }
+
+    #[test]
+    fn a_stuck_read_does_not_make_the_book_grow() {
+        let mut ledger = Ledger::default();
+        let stuck = ledger.token(7, 1);
+        let mut slow = VecDeque::new();
+        for position in 2..100_000 {
+            slow.push_back(ledger.token(7, position));
+            if slow.len() > 100 {
+                // Not in order: the last but one first.
+                let token = slow.remove(slow.len() - 2);
+                drop(token);
+            }
+            assert_eq!(collected(&mut ledger), []);
+        }
+        assert!(ledger.streams[&7].reads.len() < 2_000, "{}", ledger.streams[&7].reads.len());
+        slow.clear();
+        assert_eq!(collected(&mut ledger), []);
+        drop(stuck);
+        assert_eq!(collected(&mut ledger), [(7, 99_999)]);
         assert!(ledger.is_settled());
     }
 

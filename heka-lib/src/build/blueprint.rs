@@ -45,6 +45,8 @@ pub(super) struct OutputBlueprint {
     pub(super) config: OutputConfig,
     pub(super) spec: InstanceSpec,
     pub(super) encoder: Option<InstanceSpec>,
+    /// Where a durable queue is.
+    pub(super) queue_dir: std::path::PathBuf,
     pub(super) stats: Arc<OutputStats>,
 }
 
@@ -103,7 +105,14 @@ impl<'d> Draft<'d> {
         let spec = self.instance(Kind::Output, output, counters, &[]);
         let encoder = output.settings.encoder.as_ref();
         let encoder = encoder.map(|name| self.coder(Kind::Encoder, name, &output.name, stats.clone()));
-        Some(OutputBlueprint { config: output.clone(), spec: spec?, encoder: lift(encoder)?, stats })
+        let queue_dir = state_dir(&self.config.host.state_dir, "queue", &output.name);
+        Some(OutputBlueprint {
+            config: output.clone(),
+            spec: spec?,
+            encoder: lift(encoder)?,
+            queue_dir,
+            stats,
+        })
     }
 
     /// A decoder or encoder: a section, or a plugin that needs none.
@@ -282,6 +291,11 @@ impl<'d> Draft<'d> {
         }
         found.is_empty().then_some(spec)
     }
+}
+
+/// Where the built-in queue of dead letters is.
+pub(super) fn dead_letters_dir(state_dir: &Path) -> std::path::PathBuf {
+    std::path::absolute(state_dir).unwrap_or_else(|_| state_dir.to_owned()).join("dead_letters")
 }
 
 /// Where an instance keeps its files.

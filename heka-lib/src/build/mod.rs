@@ -6,11 +6,13 @@ mod threads;
 
 use crate::arena::{ArenaPool, RecordWriter};
 use crate::batch::BatchLimits;
-use crate::config::{Config, Faults, HostConfig, InputConfig, Located};
+use crate::config::{Config, Faults, HostConfig, InputConfig, Located, QueueKind};
 use crate::dead_letter::{DeadLetterPlan, DeadLetters};
+use crate::dead_letter_store::DeadLetterStore;
 use crate::instance::{FailureKind, Instance, InstanceSpec, Stopper};
-use crate::outlet::{Outlet, Receiver, ToStage};
+use crate::outlet::{ChainSender, Outlet, ToChain};
 use crate::plugin::Registry;
+use crate::queue::{Keeper, Queue, QueueReceiver, QueueSender};
 use crate::routes::{ChainRoute, RoutePlan, Routes, chain_tag};
 use crate::stage::chain::{ChainPlan, ChainStage, FilterPlan};
 use crate::stage::injection::{InjectionStage, Lane};
@@ -20,9 +22,10 @@ use crate::stage::output::{OutputPlan, OutputStage};
 use crate::stats::{InjectionStats, Stats};
 use crate::stop::StopFlags;
 use crate::token::Abandon;
-use blueprint::{Blueprint, ChainBlueprint, Draft, InputBlueprint, OutputBlueprint};
+use blueprint::{Blueprint, ChainBlueprint, Draft, InputBlueprint, OutputBlueprint, dead_letters_dir};
 use crossbeam_channel::bounded;
 use heka_matcher::{Matcher, MatcherSet};
+use heka_queue::DiskQueue;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
@@ -46,9 +49,10 @@ pub(crate) struct Built {
     pub(crate) stats: Arc<Stats>,
     pub(crate) lane: Lane,
     pub(crate) pool: ArenaPool,
+    pub(crate) store: DeadLetterStore,
     pub(crate) in_flight: Arc<AtomicUsize>,
-    pub(crate) chains: Vec<Outlet>,
-    pub(crate) outputs: Vec<Outlet>,
+    pub(crate) chains: Vec<ChainSender>,
+    pub(crate) outputs: Vec<QueueSender>,
     pub(crate) input_stops: Vec<StopSlot>,
     pub(crate) abandons: Vec<Abandon>,
     pub(crate) output_stops: Vec<StopSlot>,
@@ -69,7 +73,10 @@ pub(crate) fn check(config: &Config, registry: &Registry, hostname: &str) -> Res
 pub(crate) fn build(config: &Config, registry: &Registry, around: &Surroundings) -> Result<Built, Faults> {
     let blueprint = Draft::new(config, registry, &around.hostname).blueprint()?;
     let (pool, faults) = (ArenaPool::default(), Faults::new());
-    Builder { host: &config.host, last_resorts: last_resorts(config), around, pool, faults }.build(blueprint)
+    let store =
+        DeadLetterStore::new(dead_letters_dir(&config.host.state_dir), config.host.dead_letters_bytes_max);
+    Builder { host: &config.host, last_resorts: last_resorts(config), around, pool, store, faults }
+        .build(blueprint)
 }
 
 struct Builder<'b> {
@@ -77,6 +84,7 @@ struct Builder<'b> {
     last_resorts: Vec<String>,
     around: &'b Surroundings,
     pool: ArenaPool,
+    store: DeadLetterStore,
     faults: Faults,
 }
 
@@ -105,7 +113,7 @@ impl Builder<'_> {
         ready.push((Tier::Injection, "inject".to_owned(), Box::new(move || stage.run())));
         let (input_stops, abandons) = self.inputs(blueprint.inputs, &plan, &outputs, &mut stats, &mut ready);
         drop(plan);
-        let Builder { pool, faults, .. } = self;
+        let Builder { pool, store, faults, .. } = self;
         faults.into_result(())?;
         let mut threads = Threads::default();
         for (tier, name, run) in ready {
@@ -120,6 +128,7 @@ impl Builder<'_> {
             stats: Arc::new(stats),
             lane,
             pool,
+            store,
             in_flight,
             chains,
             outputs: outputs.into_iter().map(|(_, outlet)| outlet).collect(),
@@ -134,15 +143,17 @@ impl Builder<'_> {
         blueprints: Vec<OutputBlueprint>,
         stats: &mut Stats,
         ready: &mut Vec<Ready>,
-    ) -> (Vec<(String, Outlet)>, Vec<StopSlot>) {
+    ) -> (Vec<(String, QueueSender)>, Vec<StopSlot>) {
         let mut receivers = Vec::new();
         let mut outlets = Vec::new();
         for output in &blueprints {
-            let (sender, receiver) = bounded(CHANNEL_BATCHES);
+            let Some((sender, receiver)) = self.queue(output, ready) else { continue };
             receivers.push(receiver);
-            let outlet = Outlet { sender, receiver: Receiver::Output(output.stats.clone()) };
-            outlets.push((output.config.name.clone(), outlet));
+            outlets.push((output.config.name.clone(), sender));
             stats.outputs.push(output.stats.clone());
+        }
+        if !self.faults.is_empty() {
+            return (outlets, Vec::new());
         }
         let mut stops = Vec::new();
         for (output, receiver) in blueprints.into_iter().zip(receivers) {
@@ -170,7 +181,7 @@ impl Builder<'_> {
                 instance,
                 started,
                 encoder,
-                receiver,
+                queue: receiver,
                 retry: settings.retry,
                 ticker: settings.ticker_interval,
                 stats: output.stats,
@@ -182,17 +193,60 @@ impl Builder<'_> {
         (outlets, stops)
     }
 
+    /// Makes an output's queue; a durable one has a thread that keeps it.
+    fn queue(
+        &mut self,
+        output: &OutputBlueprint,
+        ready: &mut Vec<Ready>,
+    ) -> Option<(QueueSender, QueueReceiver)> {
+        let config = &output.config.settings.queue;
+        let disk = match config.kind {
+            QueueKind::Memory => None,
+            _ => Some(self.disk_queue(output)?),
+        };
+        let (name, stop) = (&output.config.name, self.around.stop.clone());
+        let (sender, receiver, keeper) = Queue::new(name, config, output.stats.clone(), stop, disk);
+        if let Some(mut keeper) = keeper {
+            if let Err(error) = keeper.prepare(&self.pool) {
+                self.faults.add(&output.config.position, format!("output `{name}`: queue: {error}"));
+                return None;
+            }
+            ready.push((Tier::Output, format!("queue {name}"), Box::new(move || Keeper::run(keeper))));
+        }
+        Some((sender, receiver))
+    }
+
+    /// Opens the queue's directory; damage in it is mended, moved aside and told, never a reason not to start.
+    fn disk_queue(&mut self, output: &OutputBlueprint) -> Option<DiskQueue> {
+        let name = &output.config.name;
+        match DiskQueue::open(&output.queue_dir, &output.config.settings.queue.disk_options()) {
+            Ok((disk, recovery)) => {
+                if recovery.messages > 0 || recovery.blocks_quarantined > 0 || recovery.bytes_torn > 0 {
+                    log::info!("output `{name}`: queue: {recovery}");
+                }
+                output.stats.queued_at_start.add(recovery.messages as usize);
+                Some(disk)
+            }
+            Err(error) => {
+                self.faults.add(&output.config.position, format!("output `{name}`: queue: {error}"));
+                None
+            }
+        }
+    }
+
     /// Makes the chains that have filters into stages, and everything that a router needs to know of all.
     fn chains(
         &mut self,
         blueprints: Vec<ChainBlueprint>,
-        outputs: &[(String, Outlet)],
+        outputs: &[(String, QueueSender)],
         lane: &Lane,
         in_flight: &Arc<AtomicUsize>,
         stats: &mut Stats,
         ready: &mut Vec<Ready>,
-    ) -> (RoutePlan, Vec<Outlet>) {
-        let mut outlets: Vec<Outlet> = outputs.iter().map(|(_, outlet)| outlet.clone()).collect();
+    ) -> (RoutePlan, Vec<ChainSender>) {
+        let mut outlets: Vec<Outlet> =
+            outputs.iter().map(|(_, queue)| Outlet::Output(queue.clone())).collect();
+        let mut chain_senders = Vec::new();
         let (mut matchers, mut routes, mut default) = (Vec::<Matcher>::new(), Vec::new(), None);
         for chain in blueprints {
             stats.chains.push(chain.stats.clone());
@@ -203,8 +257,9 @@ impl Builder<'_> {
                 ChainRoute { tag, outlets: named, stats: Some(chain.stats) }
             } else {
                 let (sender, receiver) = bounded(CHANNEL_BATCHES);
-                let counts = Receiver::Chain(chain.stats.clone(), in_flight.clone());
-                outlets.push(Outlet { sender, receiver: counts });
+                let sender = ChainSender { sender, stats: chain.stats.clone(), in_flight: in_flight.clone() };
+                chain_senders.push(sender.clone());
+                outlets.push(Outlet::Chain(sender));
                 let name = format!("chain {}", chain.name);
                 if let Some(plan) = self.chain(chain, receiver, outputs, lane, in_flight) {
                     let stage = ChainStage::new(plan);
@@ -220,17 +275,16 @@ impl Builder<'_> {
                 None => default = Some(route),
             }
         }
-        let chain_outlets = outlets[outputs.len()..].to_vec();
         let matchers = MatcherSet::new(matchers);
         let (limits, linger) = (self.limits(), self.host.batch_linger);
-        (RoutePlan { matchers, chains: routes, default, outlets, limits, linger }, chain_outlets)
+        (RoutePlan { matchers, chains: routes, default, outlets, limits, linger }, chain_senders)
     }
 
     fn chain(
         &mut self,
         chain: ChainBlueprint,
-        receiver: crossbeam_channel::Receiver<ToStage>,
-        outputs: &[(String, Outlet)],
+        receiver: crossbeam_channel::Receiver<ToChain>,
+        outputs: &[(String, QueueSender)],
         lane: &Lane,
         in_flight: &Arc<AtomicUsize>,
     ) -> Option<ChainPlan> {
@@ -256,7 +310,7 @@ impl Builder<'_> {
         Some(ChainPlan {
             filters,
             receiver,
-            outlets: chain.outputs.iter().map(|&output| outputs[output].1.clone()).collect(),
+            outlets: chain.outputs.iter().map(|&output| Outlet::Output(outputs[output].1.clone())).collect(),
             tag: chain_tag(&chain.name),
             marks,
             stats: chain.stats,
@@ -274,7 +328,7 @@ impl Builder<'_> {
         &mut self,
         blueprints: Vec<InputBlueprint>,
         plan: &RoutePlan,
-        outputs: &[(String, Outlet)],
+        outputs: &[(String, QueueSender)],
         stats: &mut Stats,
         ready: &mut Vec<Ready>,
     ) -> (Vec<StopSlot>, Vec<Abandon>) {
@@ -359,14 +413,15 @@ impl Builder<'_> {
         &self,
         who: String,
         named: Option<&Located<String>>,
-        outputs: &[(String, Outlet)],
+        outputs: &[(String, QueueSender)],
     ) -> DeadLetters {
         let is_last_resort = self.last_resorts.iter().any(|output| who == format!("output `{output}`"));
         let of_all = self.host.dead_letter.as_ref().filter(|_| !is_last_resort);
         let name = named.or(of_all).map(|name| name.value.as_str());
         let outlet = outputs.iter().find(|(output, _)| Some(output.as_str()) == name);
         let plan = DeadLetterPlan {
-            outlet: outlet.map(|(_, outlet)| outlet.clone()),
+            outlet: outlet.map(|(_, queue)| Outlet::Output(queue.clone())),
+            store: self.store.clone(),
             pool: self.pool.clone(),
             message_bytes_max: self.record_bytes_max(),
         };

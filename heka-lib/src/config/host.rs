@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::admin::AdminConfig;
 use super::document::{Node, NodeValue};
 use super::faults::Faults;
 use super::position::Located;
@@ -37,6 +38,10 @@ pub struct HostConfig {
     pub inject_lane_bytes_max: u64,
     /// The output that gets the dead letters of everything that names none; by default a built-in queue.
     pub dead_letter: Option<Located<String>>,
+    /// Bytes of dead letters that the built-in queue keeps, 1 MiB to 1 TiB; then the oldest make room. Default 256 MiB.
+    pub dead_letters_bytes_max: u64,
+    /// `[heka.admin]`: where a daemon answers questions about itself. The library itself listens nowhere.
+    pub admin: AdminConfig,
 }
 
 /// Names a user that may own plugin files.
@@ -64,6 +69,8 @@ impl Default for HostConfig {
             hops_max: 4,
             inject_lane_bytes_max: 64 << 20,
             dead_letter: None,
+            dead_letters_bytes_max: 256 << 20,
+            admin: AdminConfig::default(),
         }
     }
 }
@@ -97,6 +104,10 @@ impl HostConfig {
                 .bytes("inject_lane_bytes_max", 64 << 10..=1 << 40)
                 .unwrap_or(default.inject_lane_bytes_max),
             dead_letter: section.string("dead_letter"),
+            dead_letters_bytes_max: section
+                .bytes("dead_letters_bytes_max", heka_queue::BYTES_MIN..=1 << 40)
+                .unwrap_or(default.dead_letters_bytes_max),
+            admin: section.table("admin").map_or(default.admin, AdminConfig::read),
         };
         section.finish();
         host

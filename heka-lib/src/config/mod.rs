@@ -5,6 +5,7 @@
 //! plugins stays a [`Node`], which serializes into the MessagePack that the plugin gets, and finds the place
 //! of a key that the plugin complains about.
 
+mod admin;
 mod chain;
 mod document;
 mod faults;
@@ -25,6 +26,7 @@ mod wiring;
 #[cfg(test)]
 mod tests;
 
+pub use admin::{AdminConfig, AdminListen, AdminSocket, Token, TokenSource};
 pub use chain::{ChainConfig, DEFAULT_CHAIN};
 pub use document::{Document, Entry, NESTING_MAX, Node, NodeValue};
 pub use faults::{Fault, Faults, nearest};

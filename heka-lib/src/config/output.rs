@@ -30,7 +30,7 @@ pub struct OutputSettings {
 pub struct QueueConfig {
     /// Where. Default [`QueueKind::Spill`].
     pub kind: QueueKind,
-    /// The most bytes, 64 KiB to 16 TiB. Default 64 MiB in memory, 1 GiB for the other kinds.
+    /// The most bytes, in memory 64 KiB, on the disk 1 MiB, to 16 TiB. Default 64 MiB in memory, 1 GiB for the other kinds.
     pub max_bytes: u64,
     /// The most messages; by default only the bytes count.
     pub max_messages: Option<u64>,
@@ -94,6 +94,10 @@ impl QueueKind {
         if self == QueueKind::Memory { 64 << 20 } else { 1 << 30 }
     }
 
+    fn least_bytes(self) -> u64 {
+        if self == QueueKind::Memory { 64 << 10 } else { heka_queue::BYTES_MIN }
+    }
+
     fn default_durability(self) -> Durability {
         if self == QueueKind::Memory { Durability::Memory } else { Durability::Disk }
     }
@@ -137,6 +141,15 @@ impl OutputSettings {
 }
 
 impl QueueConfig {
+    /// The limits of its part on the disk.
+    pub(crate) fn disk_options(&self) -> heka_queue::QueueOptions {
+        heka_queue::QueueOptions {
+            messages_max: self.max_messages,
+            roll_syncs: self.durability == Durability::Fsync,
+            ..heka_queue::QueueOptions::new(self.max_bytes)
+        }
+    }
+
     fn read(mut section: Section<'_, '_>) -> Self {
         let kinds = [("memory", QueueKind::Memory), ("disk", QueueKind::Disk), ("spill", QueueKind::Spill)];
         let policies = [
@@ -149,7 +162,9 @@ impl QueueConfig {
         let kind = section.keyword("kind", &kinds).unwrap_or(QueueKind::Spill);
         let queue = QueueConfig {
             kind,
-            max_bytes: section.bytes("max_bytes", 64 << 10..=16 << 40).unwrap_or(kind.default_bytes()),
+            max_bytes: section
+                .bytes("max_bytes", kind.least_bytes()..=16 << 40)
+                .unwrap_or(kind.default_bytes()),
             max_messages: section.integer("max_messages", 1..=i64::MAX).map(i64::unsigned_abs),
             when_full: section.keyword("when_full", &policies).unwrap_or(WhenFull::Block),
             durability: section.keyword("durability", &durabilities).unwrap_or(kind.default_durability()),

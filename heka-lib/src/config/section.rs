@@ -39,6 +39,11 @@ impl<'n, 'f> Section<'n, 'f> {
         self.node.get(key)
     }
 
+    /// Tells whether the table has a key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.node.get(key).is_some()
+    }
+
     /// Takes the table under a key.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'n, '_>> {
         let node = self.value(key)?;

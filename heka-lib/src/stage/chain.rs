@@ -7,7 +7,7 @@ use crate::batch::{Batch, BatchLimits};
 use crate::config::{EmitTo, OnPanic, RetryConfig};
 use crate::dead_letter::DeadLetters;
 use crate::instance::{Failure, FailureKind, Instance, InstanceSpec};
-use crate::outlet::{Gathering, Group, Outlet, ToStage};
+use crate::outlet::{Gathering, Group, Outlet, ToChain};
 use crate::stats::ChainStats;
 use crate::stop::StopFlags;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -25,7 +25,7 @@ const SPARSE: usize = 4;
 /// What a chain stage is made from.
 pub(crate) struct ChainPlan {
     pub(crate) filters: Vec<FilterPlan>,
-    pub(crate) receiver: Receiver<ToStage>,
+    pub(crate) receiver: Receiver<ToChain>,
     /// By bit of the marks.
     pub(crate) outlets: Vec<Outlet>,
     /// See [`chain_tag`](crate::routes::chain_tag).
@@ -57,7 +57,7 @@ pub(crate) struct FilterPlan {
 /// The chain stage.
 pub(crate) struct ChainStage {
     filters: Vec<RunningFilter>,
-    receiver: Receiver<ToStage>,
+    receiver: Receiver<ToChain>,
     gatherings: Vec<Gathering>,
     tag: u64,
     marks: u64,
@@ -132,7 +132,7 @@ impl ChainStage {
         loop {
             let asked = Instant::now();
             match self.receive() {
-                Ok(ToStage::Batch(sent)) => {
+                Ok(ToChain::Batch(sent)) => {
                     // A stage that had nothing to do for so long passes on at once what comes then.
                     let was_idle = asked.elapsed() >= self.linger;
                     self.take(sent.take());
@@ -141,12 +141,12 @@ impl ChainStage {
                     }
                     self.in_flight.fetch_sub(1, Ordering::AcqRel);
                 }
-                Ok(ToStage::Flush) => {
+                Ok(ToChain::Flush) => {
                     self.tick(true);
                     self.flush();
                     self.in_flight.fetch_sub(1, Ordering::AcqRel);
                 }
-                Ok(ToStage::Reopen) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.stop.is_aborting() {
@@ -161,7 +161,7 @@ impl ChainStage {
         self.flush();
     }
 
-    fn receive(&self) -> Result<ToStage, RecvTimeoutError> {
+    fn receive(&self) -> Result<ToChain, RecvTimeoutError> {
         let linger = self.oldest.map(|oldest| oldest + self.linger);
         let ticks = self.filters.iter().filter_map(|filter| filter.next_tick);
         match ticks.chain(linger).min() {

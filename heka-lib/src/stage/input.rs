@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How long a read may wait when nothing is pending.
 const IDLE_WAIT: Duration = Duration::from_millis(250);
 /// How often acknowledgements are collected at least, while the input reads.
-const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
+const COLLECT_INTERVAL: Duration = Duration::from_millis(2);
 /// How long an input that was asked to stop may go on reading what has arrived already.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// How often an ended input looks whether everything it read is acknowledged.

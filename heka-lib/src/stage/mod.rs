@@ -1,6 +1,7 @@
 //! The stages: threads with a loop each. Their channels end them: a stage is over when all who could send to it are.
 
 pub(crate) mod chain;
+mod encoded;
 pub(crate) mod injection;
 pub(crate) mod input;
 pub(crate) mod intake;

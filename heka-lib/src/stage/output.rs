@@ -1,30 +1,29 @@
 //! The output stage: encodes and delivers on one thread, with retries and dead letters.
 
+use super::encoded::Encoded;
 use super::retry::BackOff;
-use crate::batch::Batch;
 use crate::config::RetryConfig;
 use crate::dead_letter::DeadLetters;
 use crate::instance::{Acknowledgements, Failure, FailureKind, Instance, InstanceSpec, Stopper};
 use crate::limited_log::LimitedLog;
-use crate::outlet::ToStage;
+use crate::queue::{QueueReceiver, Taken, ToOutput};
 use crate::stats::OutputStats;
 use crate::stop::StopFlags;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::RecvTimeoutError;
 use heka_plugin_api::Message;
-use heka_plugin_api::abi::{self, Buffer, Slice, status};
+use heka_plugin_api::abi::{self, Slice, status};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Batches that an output may hold for later.
-const DEFERRED_MAX: usize = 16;
+const DEFERRED_MAX: usize = 64;
 /// How often an output with deferred batches looks for answers.
 const ANSWER_INTERVAL: Duration = Duration::from_millis(2);
-/// Encoded bytes beyond which a buffer is given back after use.
-const ENCODED_KEPT_MAX: usize = 4 << 20;
-/// Most encoded bytes of one batch.
-const ENCODED_MAX: usize = 1 << 30;
-
+/// Failed attempts after which an output is probed with one message until it takes that.
+const PROBE_AFTER: u32 = 3;
+/// How often a stage that waits for its next attempt looks whether the router ends.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// What an output stage is made from.
 pub(crate) struct OutputPlan {
     pub(crate) name: String,
@@ -33,7 +32,7 @@ pub(crate) struct OutputPlan {
     /// Whether `start` has succeeded.
     pub(crate) started: bool,
     pub(crate) encoder: Option<(InstanceSpec, Instance)>,
-    pub(crate) receiver: Receiver<ToStage>,
+    pub(crate) queue: QueueReceiver,
     pub(crate) retry: RetryConfig,
     pub(crate) ticker: Option<Duration>,
     pub(crate) stats: Arc<OutputStats>,
@@ -48,8 +47,11 @@ pub(crate) struct OutputStage {
     encoded: Encoded,
     failed: Vec<(u32, String)>,
     /// To be delivered before anything else is received.
-    waiting: VecDeque<Batch>,
+    waiting: VecDeque<Taken>,
     deferred: VecDeque<Deferred>,
+    /// Whether the plugin has ever taken a batch for later.
+    defers: bool,
+    failing: bool,
     back_off: BackOff,
     answers: Acknowledgements,
     tickets: u64,
@@ -61,15 +63,7 @@ pub(crate) struct OutputStage {
 /// A batch that the output took for later.
 struct Deferred {
     ticket: u64,
-    batch: Batch,
-}
-
-/// The bytes of a batch.
-#[derive(Default)]
-struct Encoded {
-    bytes: Vec<u8>,
-    len: usize,
-    ends: Vec<u32>,
+    taken: Taken,
 }
 
 impl OutputStage {
@@ -83,6 +77,8 @@ impl OutputStage {
             failed: Vec::new(),
             waiting: VecDeque::new(),
             deferred: VecDeque::new(),
+            defers: false,
+            failing: false,
             back_off,
             answers,
             tickets: 0,
@@ -92,58 +88,74 @@ impl OutputStage {
         }
     }
 
-    /// Runs until all who send to the output have ended and everything is delivered or given up.
+    /// Runs until all who send to the output have ended and everything is delivered, kept on the disk or given up.
     pub(crate) fn run(mut self) {
         loop {
             match self.receive() {
-                Ok(ToStage::Batch(sent)) => self.take(sent.take()),
-                Ok(ToStage::Reopen) => self.reopen(),
-                Ok(ToStage::Flush) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(ToOutput::Ready) => self.waiting.extend(self.plan.queue.take()),
+                Ok(ToOutput::Reopen) => self.reopen(),
+                Ok(ToOutput::Sync) => self.sync(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(ToOutput::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
             self.collect(Duration::ZERO);
             self.tick();
-            if self.plan.stop.is_aborting() {
+            self.deliver_waiting();
+            if self.is_leaving() {
                 break;
             }
         }
-        while !self.deferred.is_empty() && !self.plan.stop.is_aborting() {
+        while !self.deferred.is_empty() && !self.is_leaving() {
             self.collect(ANSWER_INTERVAL);
         }
-        self.give_up();
+        self.plan.queue.end();
         *self.plan.stop_slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn receive(&self) -> Result<ToStage, RecvTimeoutError> {
+    fn receive(&self) -> Result<ToOutput, RecvTimeoutError> {
         let answers = (!self.deferred.is_empty()).then(|| Instant::now() + ANSWER_INTERVAL);
+        let ready = &self.plan.queue.ready;
         match self.next_tick.into_iter().chain(answers).min() {
-            Some(deadline) => self.plan.receiver.recv_deadline(deadline),
-            None => self.plan.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(deadline) => ready.recv_deadline(deadline),
+            None => ready.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
-    /// Counts what the stage still holds as given up; what is in the channel counts itself when that closes.
-    fn give_up(&mut self) {
-        let deferred = self.deferred.drain(..).map(|deferred| deferred.batch);
-        let left: usize = deferred.chain(self.waiting.drain(..)).map(|batch| batch.len()).sum();
-        self.plan.stats.abandoned.add(left);
+    /// Whether what can't be delivered now is to be left: the deadline has passed, or it is on the disk.
+    fn is_leaving(&self) -> bool {
+        self.plan.stop.is_aborting() || self.plan.queue.is_left()
     }
 
-    fn take(&mut self, batch: Batch) {
-        self.waiting.push_back(batch);
-        while let Some(batch) = self.waiting.pop_front() {
-            if self.plan.stop.is_aborting() {
-                self.waiting.push_front(batch);
+    fn deliver_waiting(&mut self) {
+        while let Some(taken) = self.waiting.pop_front() {
+            if self.is_leaving() {
+                self.waiting.push_front(taken);
                 return;
             }
-            self.deliver(batch);
+            self.deliver(taken);
         }
         self.encoded.shrink();
     }
 
+    /// Makes durable what was delivered, so that the queue may forget it.
+    fn sync(&mut self) {
+        self.collect(Duration::ZERO);
+        let below = self.plan.queue.done_below();
+        match self.plan.instance.sync() {
+            Ok(()) => self.plan.queue.synced(below),
+            Err(failure) => {
+                let (name, reason) = (&self.plan.name, &failure.reason);
+                self.log.warn(|| {
+                    format!("output `{name}`: failed to sync: {reason}; its queue keeps the messages")
+                });
+            }
+        }
+    }
+
     /// Encodes a batch; messages that the encoder refuses leave it as dead letters.
-    fn encode(&mut self, batch: &mut Batch) {
+    fn encode(&mut self, taken: &mut Taken) {
         let Some((spec, encoder)) = &mut self.plan.encoder else { return };
+        let batch = &taken.batch;
         self.encoded.start(batch.len());
         let mut raw =
             abi::Batch { items: batch.items().as_ptr(), len: batch.len() as u32, completed: 0, ticket: 0 };
@@ -171,72 +183,78 @@ impl OutputStage {
             }
         }
         if !refused.is_empty() {
-            self.refuse(batch, &refused);
+            self.refuse(taken, &refused);
         }
     }
 
     /// Takes refused messages out of the batch.
-    fn refuse(&mut self, batch: &mut Batch, refused: &[(u32, String)]) {
+    fn refuse(&mut self, taken: &mut Taken, refused: &[(u32, String)]) {
         for (index, reason) in refused {
-            self.bury(batch, *index as usize, reason);
+            self.bury(taken, *index as usize, reason);
         }
-        let is_refused = |index: usize| refused.iter().any(|(refused, _)| *refused as usize == index);
-        let mut index = 0;
-        batch.items_mut().retain(|_| {
-            index += 1;
-            !is_refused(index - 1)
-        });
-        index = 0;
-        self.encoded.ends.retain(|_| {
-            index += 1;
-            !is_refused(index - 1)
-        });
+        let is_left = |index: usize| !refused.iter().any(|(refused, _)| *refused as usize == index);
+        let mut index = 0..;
+        taken.batch.retain(|_| index.next().is_none_or(is_left));
+        index = 0..;
+        taken.numbers.retain(|_| index.next().is_none_or(is_left));
+        index = 0..;
+        self.encoded.ends.retain(|_| index.next().is_none_or(is_left));
     }
 
     /// Delivers a batch, again and again until it is out of the way.
-    fn deliver(&mut self, mut batch: Batch) {
+    fn deliver(&mut self, mut taken: Taken) {
         if self.stopped.is_none() {
-            self.encode(&mut batch);
+            self.encode(&mut taken);
         }
         let (mut done, began) = (0, Instant::now());
-        while done < batch.len() {
+        while done < taken.batch.len() {
             if let Some(reason) = self.stopped.clone() {
-                return self.bury_rest(&batch, done, &reason);
+                self.bury_rest(&taken, done, &reason);
+                break;
             }
-            let failure = match self.attempt(&batch, &mut done) {
+            let failure = match self.attempt(&taken, &mut done) {
                 Ok(None) => continue,
-                Ok(Some(ticket)) => return self.defer(Deferred { ticket, batch }),
+                Ok(Some(ticket)) => return self.defer(Deferred { ticket, taken }),
                 Err(failure) => failure,
             };
             match failure.kind {
                 FailureKind::Retry => {
-                    self.wait(&failure, batch.len() - done);
-                    if self.plan.stop.is_aborting() || !self.deferred.is_empty() {
-                        return self.give_again(batch, done);
+                    self.wait(&failure, taken.batch.len() - done);
+                    if self.is_leaving() || !self.deferred.is_empty() {
+                        return self.give_again(taken, done);
                     }
                     if self.is_over(began) {
                         let reason = format!("{} (tried {} times)", failure.reason, self.back_off.attempts());
-                        return self.bury_rest(&batch, done, &reason);
+                        self.bury_rest(&taken, done, &reason);
+                        break;
                     }
                 }
                 FailureKind::Message | FailureKind::Panic => {
-                    self.bury(&batch, done, &failure.reason);
+                    self.bury(&taken, done, &failure.reason);
                     done += 1;
                     self.renew(&failure);
+                    if failure.kind == FailureKind::Panic && !self.deferred.is_empty() {
+                        // The new instance knows nothing of what the old one took for later.
+                        return self.give_again(taken, done);
+                    }
                 }
                 FailureKind::Fatal | FailureKind::Config => self.renew(&failure),
             }
         }
+        self.plan.queue.done(taken.sequence);
     }
 
     /// Calls the plugin once; returns a ticket if it took the rest for later.
-    fn attempt(&mut self, batch: &Batch, done: &mut usize) -> Result<Option<u64>, Failure> {
+    fn attempt(&mut self, taken: &Taken, done: &mut usize) -> Result<Option<u64>, Failure> {
         self.start()?;
         self.tickets += 1;
-        let items = batch.items();
+        let items = taken.batch.items();
+        // A dead output is not hammered with everything that waits, but asked with one message whether it is back.
+        let probes = self.back_off.attempts() >= PROBE_AFTER && !self.defers;
+        let len = if probes { *done + 1 } else { items.len() };
         let raw = abi::Batch {
             items: items.as_ptr(),
-            len: items.len() as u32,
+            len: len as u32,
             completed: *done as u32,
             ticket: self.tickets,
         };
@@ -244,13 +262,17 @@ impl OutputStage {
             Some(_) => (Slice::new(self.encoded.bytes()), self.encoded.ends.as_ptr()),
             None => (Slice::EMPTY, std::ptr::null()),
         };
-        let mut delivery = abi::Delivery { batch: raw, bytes, ends, queue: [0; 16], sequences: std::ptr::null() };
+        let (queue, sequences) = match self.plan.queue.id() {
+            Some(id) => (id, taken.numbers.as_ptr()),
+            None => ([0; 16], std::ptr::null()),
+        };
+        let mut delivery = abi::Delivery { batch: raw, bytes, ends, queue, sequences };
         let result = self.plan.instance.deliver(&mut delivery);
         self.plan.instance.take_failed(&mut self.failed);
-        let completed = (delivery.batch.completed as usize).min(items.len());
+        let completed = (delivery.batch.completed as usize).min(len);
         let failed = std::mem::take(&mut self.failed);
         for (index, reason) in &failed {
-            self.bury(batch, *index as usize, reason);
+            self.bury(taken, *index as usize, reason);
         }
         let delivered = completed.saturating_sub(*done + failed.len());
         self.failed = failed;
@@ -258,10 +280,14 @@ impl OutputStage {
         self.plan.stats.bytes.add(self.encoded.between(*done, completed));
         if completed > *done {
             self.back_off.reset();
+            self.note_failing(false);
         }
         *done = completed;
         match result? {
-            status::DEFERRED => Ok(Some(self.tickets)),
+            status::DEFERRED => {
+                self.defers = true;
+                Ok(Some(self.tickets))
+            }
             _ => Ok(None),
         }
     }
@@ -281,7 +307,20 @@ impl OutputStage {
         let (name, reason) = (&self.plan.name, &failure.reason);
         self.log
             .warn(|| format!("output `{name}`: {reason}; {messages} messages wait, next try in {delay:.1?}"));
-        self.plan.stop.wait_unless_aborting(delay);
+        self.note_failing(true);
+        let until = Instant::now() + delay;
+        while let Some(left) = until.checked_duration_since(Instant::now())
+            && !self.is_leaving()
+        {
+            self.plan.stop.wait_unless_aborting(left.min(LOOK_INTERVAL));
+        }
+    }
+
+    /// Lets the queue know whether the output can deliver.
+    fn note_failing(&mut self, failing: bool) {
+        if std::mem::replace(&mut self.failing, failing) != failing {
+            self.plan.queue.set_failing(failing);
+        }
     }
 
     fn is_over(&self, began: Instant) -> bool {
@@ -291,18 +330,23 @@ impl OutputStage {
     }
 
     /// Puts what is left, and before it what the output took for later, in front of everything else.
-    fn give_again(&mut self, mut batch: Batch, done: usize) {
-        batch.skip(done);
-        self.waiting.push_front(batch);
+    fn give_again(&mut self, mut taken: Taken, done: usize) {
+        taken.skip(done);
+        self.waiting.push_front(taken);
+        self.give_deferred_again();
+    }
+
+    fn give_deferred_again(&mut self) {
         while let Some(deferred) = self.deferred.pop_back() {
-            self.waiting.push_front(deferred.batch);
+            self.waiting.push_front(deferred.taken);
         }
     }
 
     fn defer(&mut self, deferred: Deferred) {
         self.deferred.push_back(deferred);
-        while self.deferred.len() >= DEFERRED_MAX && !self.plan.stop.is_aborting() {
+        while self.deferred.len() >= DEFERRED_MAX && !self.is_leaving() {
             self.collect(ANSWER_INTERVAL);
+            self.tick();
         }
     }
 
@@ -319,27 +363,32 @@ impl OutputStage {
                 });
                 continue;
             };
-            let deferred = &mut self.deferred[index];
-            let count = (count as usize).min(deferred.batch.len());
+            let taken = &mut self.deferred[index].taken;
+            let count = (count as usize).min(taken.batch.len());
             self.plan.stats.delivered.add(count);
-            deferred.batch.skip(count);
-            if deferred.batch.is_empty() {
+            taken.skip(count);
+            if taken.batch.is_empty() {
+                let sequence = taken.sequence;
                 self.deferred.remove(index);
+                self.plan.queue.done(sequence);
             }
+            self.back_off.reset();
+            self.note_failing(false);
         }
     }
 
-    fn bury(&mut self, batch: &Batch, index: usize, reason: &str) {
-        let Some(item) = batch.items().get(index) else { return };
+    fn bury(&mut self, taken: &Taken, index: usize, reason: &str) {
+        let Some(item) = taken.batch.items().get(index) else { return };
         self.plan.stats.dead_lettered.add(1);
         // SAFETY: the batch's arenas keep the record.
         let message = unsafe { Message::from_record(item.record) };
         let attempts = self.back_off.attempts() + 1;
-        self.plan.dead_letters.bury(&message, reason, attempts, batch.tokens());
+        let tokens = self.plan.queue.tokens(taken.sequence);
+        self.plan.dead_letters.bury(&message, reason, attempts, &tokens);
     }
 
-    fn bury_rest(&mut self, batch: &Batch, done: usize, reason: &str) {
-        (done..batch.len()).for_each(|index| self.bury(batch, index, reason));
+    fn bury_rest(&mut self, taken: &Taken, done: usize, reason: &str) {
+        (done..taken.batch.len()).for_each(|index| self.bury(taken, index, reason));
         self.back_off.reset();
     }
 
@@ -377,7 +426,13 @@ impl OutputStage {
         let interval = self.plan.ticker.or(self.plan.instance.ticker());
         self.next_tick = interval.map(|interval| Instant::now() + interval);
         if let Err(failure) = self.plan.instance.tick(std::ptr::null_mut()) {
-            log::warn!("output `{}`: tick: {}", self.plan.name, failure.reason);
+            let (name, reason) = (&self.plan.name, &failure.reason);
+            self.log.warn(|| format!("output `{name}`: {reason}"));
+            if failure.kind == FailureKind::Retry {
+                // The connection broke: what it took for later was not delivered.
+                self.give_deferred_again();
+                self.note_failing(true);
+            }
             self.renew(&failure);
         }
     }
@@ -391,69 +446,4 @@ fn renewed(spec: &InstanceSpec, failure: &Failure) -> Result<Option<Instance>, F
         FailureKind::Panic => spec.open().map(Some),
         FailureKind::Fatal | FailureKind::Config => Err(failure.clone()),
     }
-}
-
-impl Encoded {
-    fn start(&mut self, messages: usize) {
-        self.len = 0;
-        self.ends.clear();
-        self.ends.resize(messages, 0);
-    }
-
-    fn with_buffer<R>(&mut self, encode: impl FnOnce(&mut Buffer) -> R) -> R {
-        let context: *mut Vec<u8> = &mut self.bytes;
-        let mut buffer = Buffer {
-            data: self.bytes.as_mut_ptr(),
-            len: self.len,
-            capacity: self.bytes.len(),
-            ends: self.ends.as_mut_ptr(),
-            grow,
-            context: context.cast(),
-        };
-        let result = encode(&mut buffer);
-        self.len = buffer.len.min(self.bytes.len());
-        result
-    }
-
-    fn set_end(&mut self, index: u32) {
-        if let Some(end) = self.ends.get_mut(index as usize) {
-            *end = self.len as u32;
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
-    /// Bytes of the messages from `first` to before `last`.
-    fn between(&self, first: usize, last: usize) -> usize {
-        let end = |index: usize| match index {
-            0 => 0,
-            index => self.ends.get(index - 1).map_or(0, |&end| end as usize),
-        };
-        end(last).saturating_sub(end(first))
-    }
-
-    fn shrink(&mut self) {
-        if self.bytes.len() > ENCODED_KEPT_MAX {
-            *self = Encoded::default();
-        }
-    }
-}
-
-unsafe extern "C" fn grow(buffer: *mut Buffer, more: usize) -> i32 {
-    // SAFETY: the context is the vector behind the buffer, which nobody else touches during the call.
-    let (buffer, bytes) = unsafe { (&mut *buffer, &mut *buffer_bytes(buffer)) };
-    let wanted = buffer.len.saturating_add(more);
-    if wanted > ENCODED_MAX {
-        return status::MESSAGE;
-    }
-    bytes.resize(wanted.max(bytes.len() * 2).max(64 << 10), 0);
-    (buffer.data, buffer.capacity) = (bytes.as_mut_ptr(), bytes.len());
-    status::OK
-}
-
-unsafe fn buffer_bytes(buffer: *mut Buffer) -> *mut Vec<u8> {
-    // SAFETY: the caller's buffer is valid.
-    unsafe { (*buffer).context.cast() }
 }

@@ -1,0 +1,393 @@
+//! The thread that keeps a durable queue's messages on the disk and reads them back.
+
+use super::window::{Entry, RESERVED, ToKeep};
+use super::{Queue, ToOutput};
+use crate::arena::{ArenaPool, RecordWriter};
+use crate::batch::Batch;
+use crate::config::WhenFull;
+use crate::limited_log::LimitedLog;
+use crossbeam_channel::Sender;
+use heka_plugin_api::MessageWriter;
+use heka_queue::{Block, DiskQueue, QueueError, QueueErrorKind};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes written before their tokens are let go: one group of a group commit.
+const GROUP_BYTES_MAX: u64 = 4 << 20;
+/// How often the keeper looks for what was delivered, while there is something on the disk.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// How often a full or failing disk is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+/// How often an output is asked to sync at most.
+const SYNC_INTERVAL: Duration = Duration::from_millis(200);
+/// How long after a stop was asked for everything goes to the disk.
+const STOP_GRACE: Duration = Duration::from_millis(100);
+
+/// Keeps a queue on the disk, on a thread of its own.
+pub(crate) struct Keeper {
+    queue: Arc<Queue>,
+    disk: DiskQueue,
+    ready: Sender<ToOutput>,
+    writer: RecordWriter,
+    block: Block,
+    /// Whether the disk's reader stands at what comes next for the window.
+    reading: bool,
+    acknowledged: u64,
+    asked_sync: Option<Instant>,
+    failed: Option<Instant>,
+    stopping: Option<Instant>,
+    log: LimitedLog,
+}
+
+/// What the last look at the window found.
+#[derive(PartialEq, Eq)]
+enum Found {
+    Work,
+    Nothing,
+    End,
+}
+
+impl Keeper {
+    pub(super) fn new(queue: Arc<Queue>, disk: DiskQueue, ready: Sender<ToOutput>) -> Keeper {
+        Keeper {
+            reading: disk.messages() > 0,
+            queue,
+            disk,
+            ready,
+            writer: RecordWriter::new(&ArenaPool::default(), u32::MAX as usize),
+            block: Block::default(),
+            acknowledged: 0,
+            asked_sync: None,
+            failed: None,
+            stopping: None,
+            log: LimitedLog::default(),
+        }
+    }
+
+    /// Reserves the first numbers, before the queue is used.
+    ///
+    /// # Errors
+    /// If the disk can't be written.
+    pub(crate) fn prepare(&mut self, pool: &ArenaPool) -> Result<(), QueueError> {
+        self.writer = RecordWriter::new(pool, u32::MAX as usize);
+        self.reserve()
+    }
+
+    /// Runs until all senders are gone and everything is delivered, or on the disk where the output can't deliver.
+    pub(crate) fn run(mut self) {
+        loop {
+            let result = self.work();
+            match result {
+                Ok(Found::End) => break,
+                Ok(Found::Work) => self.failed = None,
+                Ok(Found::Nothing) => self.wait(),
+                Err(error) => {
+                    self.failed = Some(Instant::now());
+                    let name = self.queue.name.clone();
+                    self.log.warn(|| format!("output `{name}`: queue: {error}"));
+                    if self.queue.stop.is_aborting() {
+                        break;
+                    }
+                    self.wait();
+                }
+            }
+        }
+        self.end();
+    }
+
+    fn work(&mut self) -> Result<Found, QueueError> {
+        self.look_at_stop();
+        self.reserve_more()?;
+        self.acknowledge()?;
+        let refilled = self.refill()?;
+        let kept = self.keep()?;
+        if refilled || kept {
+            return Ok(Found::Work);
+        }
+        let window = self.queue.lock();
+        let leaves = self.queue.stop.is_aborting() || window.closed && window.failing;
+        let is_over = window.closed && window.is_empty();
+        let is_kept = !window.has_to_keep() && !window.has_incoming();
+        Ok(if is_over || leaves && is_kept { Found::End } else { Found::Nothing })
+    }
+
+    /// When the router stops, what is still in memory goes to the disk, so that its inputs need not wait.
+    fn look_at_stop(&mut self) {
+        let stop = &self.queue.stop;
+        if !stop.is_stopping() && !stop.is_aborting() {
+            return;
+        }
+        let since = self.stopping.get_or_insert_with(Instant::now).elapsed();
+        let mut window = self.queue.lock();
+        window.keeps |= window.failing || since >= STOP_GRACE || stop.is_aborting();
+    }
+
+    fn reserve(&mut self) -> Result<(), QueueError> {
+        let next = self.queue.lock().next_sequence().max(self.disk.next_sequence());
+        self.disk.reserve(next + RESERVED)?;
+        self.queue.lock().reserved = next + RESERVED;
+        self.queue.room.notify_all();
+        Ok(())
+    }
+
+    fn reserve_more(&mut self) -> Result<(), QueueError> {
+        let wanted = self.queue.lock().wants_reservation();
+        if wanted { self.reserve() } else { Ok(()) }
+    }
+
+    /// Lets the disk forget what was delivered, and synced where that is asked for.
+    fn acknowledge(&mut self) -> Result<(), QueueError> {
+        let (done, synced) = {
+            let window = self.queue.lock();
+            (window.done_below, window.synced_below)
+        };
+        let below = if self.queue.config.syncs() { synced } else { done };
+        if below > self.acknowledged {
+            self.disk.acknowledge(below)?;
+            self.acknowledged = below;
+            self.asked_sync = None;
+            self.note();
+        }
+        let asks = self.asked_sync.is_none_or(|asked| asked.elapsed() >= SYNC_INTERVAL);
+        if self.queue.config.syncs() && done > synced && asks {
+            self.asked_sync = Some(Instant::now());
+            let _ = self.ready.send(ToOutput::Sync);
+        }
+        Ok(())
+    }
+
+    /// Tells the others what is on the disk.
+    fn note(&mut self) {
+        let on_disk = (self.disk.messages(), self.disk.bytes());
+        self.queue.stats.on_disk.set(on_disk.0);
+        let mut window = self.queue.lock();
+        window.on_disk = on_disk;
+        if window.waiting_senders > 0 {
+            self.queue.room.notify_all();
+        }
+    }
+
+    /// Reads on from the disk while the window is short.
+    fn refill(&mut self) -> Result<bool, QueueError> {
+        let mut refilled = false;
+        loop {
+            {
+                let window = self.queue.lock();
+                if !window.wants_refill() || window.has_to_keep() {
+                    return Ok(refilled);
+                }
+            }
+            if !(self.reading && self.disk.read(&mut self.block)?) {
+                let mut window = self.queue.lock();
+                // Nothing more is on the disk; what comes now may go straight into the window.
+                if window.is_behind_only_on_disk() {
+                    (window.behind, self.reading) = (false, false);
+                    window.keeps = window.keeps_always() || self.stopping.is_some();
+                    self.queue.room.notify_all();
+                }
+                return Ok(refilled);
+            }
+            refilled = true;
+            let Some(entry) = self.copy_block() else { continue };
+            let mut window = self.queue.lock();
+            window.push_kept(entry);
+            let _ = self.ready.send(ToOutput::Ready);
+        }
+    }
+
+    /// Makes a batch of the block that was read.
+    fn copy_block(&mut self) -> Option<Entry> {
+        let (mut entries, mut numbers, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+        // SAFETY: the writer is the host's own.
+        let mut copies = unsafe { MessageWriter::from_raw(self.writer.raw(), &mut entries) };
+        for kept in self.block.messages() {
+            let record = kept.message.record();
+            if copies.copy_from(&kept.message, kept.message.origin(), record.flags).is_ok() {
+                numbers.push(kept.sequence);
+                sources.push(kept.source);
+            }
+        }
+        let (mut items, mut arenas) = (Vec::new(), Vec::new());
+        self.writer.take(&mut items, &mut arenas);
+        let mut batch = Batch::default();
+        batch.hold(&arenas, &[]);
+        for (item, source) in items.iter_mut().zip(&sources) {
+            item.marks = *source;
+            // SAFETY: the arenas keep the record.
+            batch.push(*item, unsafe { (*item.record).size } as usize);
+        }
+        let first = *numbers.first()?;
+        Some(Entry::new(first, batch, Some(numbers)))
+    }
+
+    /// Writes the window, if it is to be kept, or what comes behind it; tells whether anything was written.
+    fn keep(&mut self) -> Result<bool, QueueError> {
+        if self.failed.is_some_and(|failed| failed.elapsed() < RETRY_INTERVAL)
+            && !self.queue.stop.is_aborting()
+        {
+            return Ok(false);
+        }
+        let (from_window, incoming) = {
+            let mut window = self.queue.lock();
+            let from_window = if window.keeps { window.to_keep(GROUP_BYTES_MAX) } else { Vec::new() };
+            let waits = window.keeps && window.has_to_keep();
+            let incoming = if waits { Vec::new() } else { window.take_incoming(GROUP_BYTES_MAX) };
+            (from_window, incoming)
+        };
+        if !from_window.is_empty() {
+            self.keep_window(&from_window)?;
+            return Ok(true);
+        }
+        if incoming.is_empty() {
+            return Ok(false);
+        }
+        if self.queue.lock().waiting_senders > 0 {
+            self.queue.room.notify_all();
+        }
+        self.keep_incoming(incoming)?;
+        Ok(true)
+    }
+
+    fn keep_window(&mut self, batches: &[ToKeep]) -> Result<(), QueueError> {
+        let mut last = None;
+        let mut result = Ok(());
+        for ToKeep { sequence, batch } in batches {
+            result = self.append(*sequence, batch).map(|_| ());
+            if result.is_err() {
+                break;
+            }
+            last = Some(*sequence);
+        }
+        if let Some(last) = last {
+            self.sync()?;
+            // Dropped outside the lock.
+            let _tokens = self.queue.lock().kept(last);
+            self.note();
+        }
+        result
+    }
+
+    fn keep_incoming(&mut self, entries: Vec<Entry>) -> Result<(), QueueError> {
+        let mut tokens = Vec::new();
+        let mut left = entries.into_iter();
+        let mut result = Ok(());
+        while let Some(mut entry) = left.next() {
+            let end = entry.end;
+            let suppressed = match self.append(entry.sequence, &entry.batch) {
+                Ok(suppressed) => suppressed,
+                Err(error) => {
+                    let rest = std::iter::once(entry).chain(left.by_ref()).collect();
+                    self.queue.lock().give_back(rest);
+                    result = Err(error);
+                    break;
+                }
+            };
+            tokens.push((end, entry.batch.take_tokens()));
+            let Some(entry) = entry.without(&suppressed) else { continue };
+            self.show(entry);
+        }
+        if !tokens.is_empty() {
+            self.sync()?;
+            let mut window = self.queue.lock();
+            let free: Vec<_> = tokens.into_iter().map(|(end, tokens)| window.release(end, tokens)).collect();
+            drop(window);
+            drop(free);
+            self.note();
+        }
+        result
+    }
+
+    /// Lets a batch that is on the disk stay in the window, or leaves it to be read back.
+    fn show(&mut self, entry: Entry) {
+        let mut window = self.queue.lock();
+        if window.has_short_cut(entry.batch.bytes() as u64) {
+            window.push_kept(entry);
+            let _ = self.ready.send(ToOutput::Ready);
+            return;
+        }
+        window.behind = true;
+        if !self.reading {
+            self.reading = true;
+            drop(window);
+            self.disk.skip_to(entry.sequence);
+        }
+    }
+
+    /// Appends a batch; returns which of its messages were duplicates.
+    fn append(&mut self, sequence: u64, batch: &Batch) -> Result<Vec<u32>, QueueError> {
+        let entries = batch.messages().zip(batch.items()).zip(sequence..);
+        let entries: Vec<heka_queue::Entry<'_>> = entries
+            .map(|((message, item), sequence)| heka_queue::Entry { source: item.marks, sequence, message })
+            .collect();
+        let appended = match self.disk.append(&entries) {
+            Err(error) if self.drops_oldest(&error) => {
+                self.drop_oldest(sequence, batch.bytes() as u64)?;
+                self.disk.append(&entries)
+            }
+            other => other,
+        };
+        let is_full = appended.is_err();
+        let mut window = self.queue.lock();
+        if std::mem::replace(&mut window.disk_full, is_full) != is_full {
+            self.queue.room.notify_all();
+        }
+        drop(window);
+        self.queue.stats.duplicates.add(appended?.suppressed);
+        Ok(self.disk.suppressed().to_vec())
+    }
+
+    fn drops_oldest(&self, error: &QueueError) -> bool {
+        error.kind() == QueueErrorKind::Full && self.queue.config.when_full == WhenFull::DropOldest
+    }
+
+    /// Makes room on the disk for a batch that begins at `sequence`. What is in the window as well is still delivered.
+    fn drop_oldest(&mut self, sequence: u64, bytes: u64) -> Result<(), QueueError> {
+        if !self.reading {
+            self.disk.skip_to(sequence);
+        }
+        let dropped = self.disk.drop_oldest(bytes)?;
+        self.queue.stats.dropped.add(dropped as usize);
+        self.note();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), QueueError> {
+        if self.queue.config.syncs() { self.disk.sync() } else { Ok(()) }
+    }
+
+    fn wait(&mut self) {
+        let window = self.queue.lock();
+        let stop = &self.queue.stop;
+        let has_work = window.keeps && window.has_to_keep() || window.has_incoming();
+        let is_over = window.closed && window.is_empty() || stop.is_aborting();
+        if self.failed.is_none() && (has_work || window.wants_refill() && self.reading || is_over) {
+            return;
+        }
+        let looks = self.failed.is_some() || window.on_disk.0 > 0 || window.closed || stop.is_stopping();
+        let condvar = &self.queue.work;
+        if looks {
+            let time = if self.failed.is_some() { RETRY_INTERVAL } else { LOOK_INTERVAL };
+            let _woken = condvar.wait_timeout(window, time).unwrap_or_else(PoisonError::into_inner);
+        } else {
+            let _woken = condvar.wait(window).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Closes the window: what is in it and not on the disk is given up.
+    fn end(&mut self) {
+        let queue = self.queue.clone();
+        let mut window = queue.lock();
+        window.ended = true;
+        let lost = window.count_unkept();
+        let left = window.drain();
+        drop(window);
+        queue.abandon(lost);
+        drop(left);
+        queue.room.notify_all();
+        if let Err(error) = self.acknowledge() {
+            log::warn!("output `{}`: queue: {error}", queue.name);
+        }
+        self.note();
+        let _ = self.ready.send(ToOutput::End);
+    }
+}
