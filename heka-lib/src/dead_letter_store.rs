@@ -2,7 +2,7 @@
 
 use crate::stats::Count;
 use heka_plugin_api::{Message, OwnedMessage};
-use heka_queue::{Block, DiskQueue, Entry, QueueError, QueueErrorKind, QueueOptions};
+use heka_queue::{Block, DiskQueue, Entry, QueueError, QueueOptions};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,14 +28,12 @@ impl DeadLetterStore {
     pub(crate) fn put(&self, message: &Message<'_>) -> Result<(), QueueError> {
         self.with_disk(|disk| {
             let entry = [Entry { source: 0, sequence: disk.next_sequence(), message: *message }];
-            match disk.append(&entry) {
-                Err(error) if error.kind() == QueueErrorKind::Full => {
-                    let dropped = disk.drop_oldest(u64::from(message.record().size))?;
-                    log::warn!("dead letters: the oldest {dropped} were dropped to make room");
-                    disk.append(&entry).map(|_| ())
-                }
-                appended => appended.map(|_| ()),
+            let bytes = u64::from(message.record().size);
+            if !disk.has_room(bytes, 1) {
+                let dropped = disk.drop_oldest(bytes)?;
+                log::warn!("dead letters: the oldest {dropped} were dropped to make room");
             }
+            disk.append(&entry).map(|_| ())
         })
     }
 

@@ -48,10 +48,18 @@ impl<S: Storage> DiskQueue<S> {
         }
         fault_point("queue.delete.removed");
         self.room.forget();
-        if self.undone.segment <= removed.first {
+        self.leave(removed.first);
+    }
+
+    /// Lets nothing point into a segment that is gone.
+    pub(crate) fn leave(&mut self, segment: u64) {
+        if self.undone.segment <= segment {
             let front = self.segments.front().map_or(0, |front| front.first);
             self.undone = Cursor { segment: front, offset: 0 };
             (self.done_in_front, self.done_in_block) = (0, 0);
+        }
+        if self.reader.segment == segment {
+            self.reader.offset = 0;
         }
     }
 
@@ -70,7 +78,9 @@ impl<S: Storage> DiskQueue<S> {
             }
             let known = self.trail.at(at.segment, at.offset);
             match known.map_or_else(|| self.look(at), |header| Ok(Found::Block(header)))? {
-                Found::Block(header) if header.kind != BlockKind::Messages => self.undone.offset = header.end(),
+                Found::Block(header) if header.kind != BlockKind::Messages => {
+                    self.undone.offset = header.end()
+                }
                 Found::Block(header) if header.last < self.below => {
                     self.done_in_front += u64::from(header.count) - self.done_in_block;
                     self.done_in_block = 0;
@@ -87,8 +97,8 @@ impl<S: Storage> DiskQueue<S> {
                     self.check_segment(0)?;
                 }
                 Found::Torn(_) | Found::End => {
-                    self.undone.offset = u64::MAX;
                     self.check_segment(0)?;
+                    self.undone.offset = self.segments.front().map_or(0, |front| front.len);
                 }
             }
         }
@@ -115,7 +125,8 @@ impl<S: Storage> DiskQueue<S> {
         let mut memory = AlignedBytes::default();
         memory.resize(header.body_bytes as usize);
         let file = self.segments.file(0, &self.storage);
-        let read = file.and_then(|file| read_full_at(&*file, memory.bytes_mut(), header.offset + HEADER_BYTES));
+        let read =
+            file.and_then(|file| read_full_at(&*file, memory.bytes_mut(), header.offset + HEADER_BYTES));
         read.map_err(|error| self.failed("read", &name, &error))?;
         let (mut done, mut place) = (0, 0);
         while let Some((queued, next)) = entry(memory.bytes(), place) {

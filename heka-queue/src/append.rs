@@ -100,7 +100,10 @@ impl<S: Storage> DiskQueue<S> {
         let (mut blocks, mut block) = (Vec::new(), Packed::default());
         for (index, entry) in entries.iter().enumerate() {
             let message = &entry.message;
-            if entry.source != 0 && message.is_ordered() && !self.streams.admit(entry.source, message.origin()) {
+            if entry.source != 0
+                && message.is_ordered()
+                && !self.streams.admit(entry.source, message.origin())
+            {
                 self.suppressed.push(index as u32);
                 continue;
             }
@@ -140,7 +143,8 @@ impl<S: Storage> DiskQueue<S> {
             return Err(self.failed("append to", &name, &error));
         }
         fault_point("queue.append.written");
-        let (bytes, messages) = (self.out.len() as u64, headers.iter().map(|header| u64::from(header.count)).sum::<u64>());
+        let (bytes, messages) =
+            (self.out.len() as u64, headers.iter().map(|header| u64::from(header.count)).sum::<u64>());
         self.segments.change(index, |tail| {
             tail.len += bytes;
             tail.messages += messages;

@@ -167,7 +167,8 @@ mod tests {
             assert_eq!(segment_first(&segment_name(first)), Some(first));
         }
         assert!(segment_name(9) < segment_name(10));
-        for name in ["1.segment", "0000000000000000000x.segment", "99999999999999999999.segment", "position"] {
+        for name in ["1.segment", "0000000000000000000x.segment", "99999999999999999999.segment", "position"]
+        {
             assert_eq!(segment_first(name), None, "{name}");
         }
     }

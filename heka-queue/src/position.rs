@@ -87,6 +87,11 @@ impl<S: Storage> PositionFile<S> {
         }
     }
 
+    /// Writes slots of another queue from now on.
+    pub(crate) fn salt_is(&mut self, salt: u64) {
+        self.salt = salt;
+    }
+
     /// Writes the older slot anew.
     pub(crate) fn write(&mut self, below: u64, next: u64, is_clean: bool) -> io::Result<()> {
         let position = Position { serial: self.serial + 1, below, next, is_clean };

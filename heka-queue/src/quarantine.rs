@@ -105,4 +105,3 @@ pub(crate) fn set_file_aside<S: Storage>(storage: &S, name: &str) -> io::Result<
     fault_point("queue.quarantine.moved");
     Ok(())
 }
-

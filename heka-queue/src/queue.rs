@@ -43,7 +43,7 @@ pub struct DiskQueue<S: Storage = Directory> {
 
     /// Greater than every number used.
     pub(crate) next: u64,
-    /// Number of the last message appended, in this process or before it.
+    /// What is appended has greater numbers.
     pub(crate) last: u64,
     /// Whether nothing may be appended to the tail segment.
     pub(crate) is_tail_closed: bool,
@@ -136,7 +136,8 @@ impl<S: Storage> DiskQueue<S> {
 
     /// Returns the number of the last message that waits; `None` if none waits.
     pub fn newest_sequence(&self) -> Option<u64> {
-        (self.messages() > 0).then_some(self.last)
+        let last = self.segments.iter().rev().map(|segment| segment.last).find(|&last| last > 0)?;
+        (self.messages() > 0).then_some(last)
     }
 
     /// Returns what was found damaged since before opening; what a [`Recovery`] said is part of it.

@@ -83,6 +83,7 @@ impl<S: Storage> DiskQueue<S> {
         });
         self.reader.offset = found.unwrap_or(len);
         self.check_segment(index)?;
+        self.count_done()?;
         let len = self.segments.get(index).map_or(0, |segment| segment.len);
         self.reader.offset = self.reader.offset.min(len);
         Ok(())

@@ -36,7 +36,8 @@ pub(crate) fn head_block(head: &SegmentHead, first: u64, streams: Option<&mut St
 impl<S: Storage> DiskQueue<S> {
     /// Tells whether a segment must be begun before `bytes` are appended.
     pub(crate) fn must_roll(&self, bytes: u64) -> bool {
-        let fits = |tail: &Segment<S::File>| tail.messages == 0 || tail.len + bytes <= self.options.segment_bytes;
+        let fits =
+            |tail: &Segment<S::File>| tail.messages == 0 || tail.len + bytes <= self.options.segment_bytes;
         self.is_tail_closed || !self.segments.tail().is_some_and(fits)
     }
 
@@ -86,11 +87,14 @@ impl<S: Storage> DiskQueue<S> {
 
     fn remove_empty_tail(&mut self, first: u64) -> Result<(), QueueError> {
         let name = segment_name(first);
-        if self.segments.tail().is_some_and(|tail| tail.first >= first) {
+        if let Some(tail) = self.segments.tail().filter(|tail| tail.first >= first).map(|tail| tail.first) {
             self.segments.remove(self.segments.len() - 1);
+            self.leave(tail);
         }
         match self.storage.remove(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", &name, &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("remove", &name, &error))
+            }
             _ => Ok(()),
         }
     }

@@ -87,9 +87,7 @@ impl<'f, F: StorageFile> Scan<'f, F> {
         match BlockHeader::decode(&bytes, from, self.salt) {
             Decoded::Header(header) if header.end() > self.len => Found::Torn(from),
             Decoded::Header(header) if self.is_sound(&header) => Found::Block(header),
-            Decoded::Header(header) => {
-                Found::Damage(Damage { from, to: header.end(), header: Some(header) })
-            }
+            Decoded::Header(header) => Found::Damage(Damage { from, to: header.end(), header: Some(header) }),
             Decoded::Later { body_bytes } => {
                 let to = (from + HEADER_BYTES + body_bytes).next_multiple_of(8).min(self.len);
                 Found::Damage(Damage { from, to, header: None })
@@ -218,7 +216,11 @@ impl SegmentHead {
         id.copy_from_slice(&bytes[..16]);
         let word = |offset| crate::format::u64_at(bytes, offset);
         let before = Summary { first: word(24), len: word(32), messages: word(40), last: word(48) };
-        (u32_at(bytes, 92) == crc32c::crc32c(&bytes[..92])).then(|| SegmentHead { id, salt: word(16), before })
+        (u32_at(bytes, 92) == crc32c::crc32c(&bytes[..92])).then(|| SegmentHead {
+            id,
+            salt: word(16),
+            before,
+        })
     }
 
     /// Reads a segment's head without its stream table.

@@ -24,10 +24,10 @@ pub(crate) struct Segment<F> {
 }
 
 impl<F> Segment<F> {
-    /// Makes a segment that is there already and durable.
+    /// Makes a segment that is there already, perhaps in the page cache only.
     pub(crate) fn found(summary: Summary) -> Segment<F> {
         let Summary { first, len, messages, last } = summary;
-        Segment { first, len, messages, last, synced: len, is_name_synced: true, file: None }
+        Segment { first, len, messages, last, synced: 0, is_name_synced: false, file: None }
     }
 
     /// Makes one that was just begun.

@@ -217,7 +217,8 @@ mod tests {
         append(&mut streams, &[(1, origin(7, 5, 0)), (1, origin(8, 5, 0))]);
         streams.keep();
         let before = table(&mut streams);
-        let messages = [(1, origin(9, 1, 0)), (1, origin(7, 9, 0)), (3, origin(9, 1, 0)), (1, origin(7, 10, 0))];
+        let messages =
+            [(1, origin(9, 1, 0)), (1, origin(7, 9, 0)), (3, origin(9, 1, 0)), (1, origin(7, 10, 0))];
         append(&mut streams, &messages);
         streams.take_back();
         assert_eq!(table(&mut streams), before);

@@ -21,12 +21,13 @@ impl<S: Storage> DiskQueue<S> {
     /// If the system fails to sync or to write. Nothing appended since the last success may be taken for durable then.
     pub fn sync(&mut self) -> Result<(), QueueError> {
         self.renew_failed_segment()?;
-        let mut index = self.segments.iter().rposition_synced();
-        while let Some(segment) = self.segments.get(index) {
-            if !segment.is_synced() {
-                self.sync_segment(index)?;
-            }
-            index += 1;
+        // Those that are synced already are the oldest ones.
+        let synced = self.segments.iter().rev().take_while(|segment| !segment.is_synced()).count();
+        for index in self.segments.len() - synced..self.segments.len() {
+            self.sync_segment(index)?;
+        }
+        if synced > 0 {
+            self.sync_names()?;
         }
         Ok(())
     }
@@ -34,6 +35,9 @@ impl<S: Storage> DiskQueue<S> {
     fn sync_segment(&mut self, index: usize) -> Result<(), QueueError> {
         let Some(segment) = self.segments.get(index) else { return Ok(()) };
         let (first, len, name) = (segment.first, segment.len, segment.name());
+        if segment.synced >= len {
+            return Ok(());
+        }
         fault_point("queue.sync.begun");
         let synced = self.segments.file(index, &self.storage).and_then(|file| file.sync());
         if let Err(error) = synced {
@@ -42,9 +46,19 @@ impl<S: Storage> DiskQueue<S> {
         }
         fault_point("queue.sync.synced");
         self.segments.change(index, |segment| segment.synced = len);
-        if self.segments.get(index).is_some_and(|segment| !segment.is_name_synced) {
-            self.storage.sync_names().map_err(|error| self.failed("sync the name of", &name, &error))?;
-            fault_point("queue.sync.named");
+        if index + 1 < self.segments.len() {
+            self.segments.close(index);
+        }
+        Ok(())
+    }
+
+    fn sync_names(&mut self) -> Result<(), QueueError> {
+        if self.segments.iter().all(|segment| segment.is_name_synced) {
+            return Ok(());
+        }
+        self.storage.sync_names().map_err(|error| self.failed("sync", ".", &error))?;
+        fault_point("queue.sync.named");
+        for index in 0..self.segments.len() {
             self.segments.change(index, |segment| segment.is_name_synced = true);
         }
         Ok(())
@@ -78,7 +92,8 @@ impl<S: Storage> DiskQueue<S> {
         (before.len, before.messages, before.last) =
             (kept.from, old_summary.messages - kept.messages, kept.last_before);
         if takes_all {
-            before = SegmentHead::read(&*file, old_len, Some(salt)).map(|head| head.before).unwrap_or_default();
+            before =
+                SegmentHead::read(&*file, old_len, Some(salt)).map(|head| head.before).unwrap_or_default();
         }
         let head = SegmentHead { id: self.identity.id, salt, before };
         let first = if takes_all { old_first } else { kept.first };
@@ -113,6 +128,7 @@ impl<S: Storage> DiskQueue<S> {
         if self.segments.get(index).is_some_and(|segment| segment.first == first && segment.messages == 0) {
             let name = segment_name(first);
             self.segments.remove(index);
+            self.leave(first);
             return self.storage.remove(&name);
         }
         Ok(())
@@ -148,26 +164,6 @@ impl<S: Storage> DiskQueue<S> {
             self.remove_first_segment();
         }
         self.trail.clear();
-    }
-}
-
-/// Finds from where on there are segments to be synced.
-trait Unsynced {
-    fn rposition_synced(self) -> usize;
-}
-
-impl<'s, F: 's, I: DoubleEndedIterator<Item = &'s Segment<F>>> Unsynced for I {
-    /// Returns the index of the first segment that is not synced; all of them lie at the end.
-    fn rposition_synced(self) -> usize {
-        let mut len = 0;
-        let mut first = None;
-        for (index, segment) in self.enumerate() {
-            len = index + 1;
-            if first.is_none() && !segment.is_synced() {
-                first = Some(index);
-            }
-        }
-        first.unwrap_or(len)
     }
 }
 

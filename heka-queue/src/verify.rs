@@ -14,8 +14,8 @@ pub(crate) struct Verified {
     pub(crate) summary: Summary,
     /// Whether its first block is a head.
     pub(crate) has_head: bool,
-    /// Whether a place in it, other than its torn end, is or was damaged.
-    pub(crate) is_damaged: bool,
+    /// The first place in it, other than its torn end, that is or was damaged.
+    pub(crate) damaged_at: Option<u64>,
     pub(crate) damages: Damages,
 }
 
@@ -37,7 +37,10 @@ pub(crate) fn verify<S: Storage>(
 ) -> io::Result<Verified> {
     let len = file.len()?;
     let mut found = Verification {
-        verified: Verified { summary: Summary { first: place.first, len, ..Summary::default() }, ..Verified::default() },
+        verified: Verified {
+            summary: Summary { first: place.first, len, ..Summary::default() },
+            ..Verified::default()
+        },
         lost_from: None,
     };
     let mut scan = Scan::new(file, 0, len, Some(place.salt), true);
@@ -58,11 +61,16 @@ pub(crate) fn verify<S: Storage>(
             step = Found::Damage(Damage { from: header.offset, to: header.end(), header: None });
         }
         match step {
-            Found::Block(header) if header.kind == BlockKind::Head => found.verified.has_head |= header.offset == 0,
-            Found::Block(_) => found.verified.is_damaged = true,
+            Found::Block(header) if header.kind == BlockKind::Head => {
+                found.verified.has_head |= header.offset == 0
+            }
+            Found::Block(header) => _ = found.verified.damaged_at.get_or_insert(header.offset),
             Found::Damage(damage) => {
                 found.damage(&damage);
-                if repairs && set_aside(storage, file, place.first, &damage, len, place.salt) && damage.to >= len {
+                if repairs
+                    && set_aside(storage, file, place.first, &damage, len, place.salt)
+                    && damage.to >= len
+                {
                     found.verified.summary.len = damage.from;
                 }
             }
@@ -104,7 +112,7 @@ impl Verification {
     }
 
     fn damage(&mut self, damage: &Damage) {
-        self.verified.is_damaged = true;
+        self.verified.damaged_at.get_or_insert(damage.from);
         self.verified.damages.blocks += 1;
         self.verified.damages.bytes += damage.to - damage.from;
         match damage.header {

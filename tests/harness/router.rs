@@ -57,8 +57,10 @@ pub fn assert_balanced(stats: &RouterStats) {
         assert_eq!(came, went, "chain `{}` does not balance:\n{stats}", chain.name);
     }
     for output in &stats.outputs {
-        let went = output.delivered + output.dead_lettered + output.dropped + output.abandoned;
-        assert_eq!(output.marked, went, "output `{}` does not balance:\n{stats}", output.name);
+        let came = output.queued_at_start + output.marked + output.replayed;
+        let went =
+            output.delivered + output.dead_lettered + output.dropped + output.duplicates + output.abandoned;
+        assert_eq!(came, went + output.on_disk, "output `{}` does not balance:\n{stats}", output.name);
     }
     assert_eq!(
         stats.injection.injected, stats.injection.routed,

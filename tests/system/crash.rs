@@ -98,7 +98,8 @@ fn write_lines(directory: &Directory, lines: u64, time: Duration) {
     let (mut file, mut generation, mut block) = (File::create(path(0)).expect("a log"), 0, Vec::new());
     let mut written = 0;
     while written < lines {
-        let due = (lines as u128 * started.elapsed().as_nanos() / time.as_nanos().max(1)).min(lines.into()) as u64;
+        let due =
+            (lines as u128 * started.elapsed().as_nanos() / time.as_nanos().max(1)).min(lines.into()) as u64;
         while written < due {
             let length = (written * 7919 % 400) as usize;
             writeln!(block, "{written:010} {length:03} {}", "x".repeat(length)).expect("memory");
@@ -159,7 +160,8 @@ fn number(line: &[u8]) -> Option<u64> {
 fn nothing_is_lost_torn_or_doubled_over_kills_of_agent_and_grater() {
     let (kills, lines) = (from_environment("HEKA_KILLS", 20), from_environment("HEKA_LINES", 1_000_000));
     let directory = Directory::new();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
+    let free =
+        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
     directory.write("agent.toml", AGENT.replace("ADDRESS", &free));
     directory.write("grater.toml", GRATER.replace("ADDRESS", &free));
     directory.write("logs/first.log", "");
@@ -202,7 +204,8 @@ fn nothing_is_lost_torn_or_doubled_over_kills_of_agent_and_grater() {
 #[test]
 fn a_grater_that_is_down_holds_nobody_up_and_gets_everything_later() {
     let directory = Directory::new();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
+    let free =
+        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
     directory.write("agent.toml", AGENT.replace("ADDRESS", &free));
     directory.write("grater.toml", GRATER.replace("ADDRESS", &free));
     directory.write("logs/first.log", "");

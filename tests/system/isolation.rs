@@ -1,7 +1,10 @@
 //! One output that takes nothing: its input waits, and nobody else notices.
 
 use heka_lib::RouterStats;
-use heka_tests::{Directory, Host, Peer, Started, start, wait_until};
+use heka_tests::{Directory, Host, Peer, Started, assert_balanced, start, wait_until};
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 /// Most memory that the daemon of these tests may take, whatever waits; a debug build.
 const RESIDENT_KIB_MAX: u64 = 100 << 10;
@@ -13,7 +16,7 @@ fn blocked_and_free(peer: &Peer, free: &str) -> String {
          [inputs.free]\nplugin = \"generate\"\n\
          [chains.blocked]\nmatcher = 'Logger == \"blocked\"'\noutputs = [\"blocked\"]\n\
          [chains.free]\nmatcher = 'Logger == \"free\"'\noutputs = [\"free\"]\n\
-         [outputs.blocked]\nplugin = \"tcp\"\naddress = \"{}\"\n\
+         [outputs.blocked]\nplugin = \"tcp\"\naddress = \"{}\"\nqueue = {{ kind = \"memory\", max_bytes = \"1 MiB\" }}\n\
          [outputs.free]\n{free}\n",
         peer.address()
     )
@@ -47,6 +50,57 @@ fn a_blocked_output_pauses_its_input_and_no_other() {
     assert_eq!(free.delivered, stats.input("free").unwrap().messages, "{stats}");
 }
 
+/// Messages that an output has delivered, a second, while `millis` pass.
+fn rate(started: &Started, output: &str, millis: u64) -> f64 {
+    let delivered = || started.router.stats().output(output).map_or(0, |output| output.delivered);
+    let (before, since) = (delivered(), Instant::now());
+    while since.elapsed() < Duration::from_millis(millis) {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    (delivered() - before) as f64 / since.elapsed().as_secs_f64()
+}
+
+#[test]
+fn a_dead_and_a_slow_output_leave_a_healthy_one_its_rate() {
+    const RATE: u64 = 40_000;
+    let config = |more: &str, outputs: &str| {
+        format!(
+            "[inputs.made]\nplugin = \"generate\"\nrate = {RATE}\npayload_bytes = 200\n\
+             [chains.default]\noutputs = [{outputs}]\n[outputs.healthy]\nplugin = \"null\"\n{more}"
+        )
+    };
+    let alone = start(&config("", "\"healthy\""), "").unwrap();
+    let rate_alone = rate(&alone, "healthy", 2_000);
+    alone.router.stop();
+    let (dead, slow) = (Peer::new(), Peer::new());
+    let more = format!(
+        "[outputs.dead]\nplugin = \"tcp\"\naddress = \"{}\"\n[outputs.slow]\nplugin = \"tcp\"\naddress = \"{}\"\n",
+        dead.address(),
+        slow.address()
+    );
+    let started =
+        start(&config(&more, "\"dead\", \"slow\", \"healthy\""), "shutdown_deadline = \"3 s\"").unwrap();
+    let connection = slow.accept();
+    std::thread::spawn(move || read_slowly(connection, RATE * 200 / 100));
+    wait_until("the dead one's messages go to the disk", || {
+        started.router.stats().output("dead").is_some_and(|dead| dead.on_disk > 0)
+    });
+    let beside = rate(&started, "healthy", 2_000);
+    assert!(beside >= 0.95 * rate_alone, "{beside} messages a second, alone {rate_alone}");
+    let stats = started.router.stop();
+    assert_eq!(stats.left(), 0, "what was not delivered is on the disk:\n{stats}");
+    assert!(stats.output("dead").unwrap().queued() > RATE, "{stats}");
+    assert_balanced(&stats);
+}
+
+/// Reads at most so many bytes a second.
+fn read_slowly(mut connection: TcpStream, bytes: u64) {
+    let mut buffer = vec![0; (bytes / 50) as usize];
+    while connection.read(&mut buffer).is_ok_and(|read| read > 0) {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn memory_stays_bounded_while_an_output_is_blocked() {
     let (directory, peer) = (Directory::new(), Peer::new());
@@ -70,7 +124,8 @@ fn everything_arrives_in_order_once_the_peer_reads() {
          [chains.default]\nfilters = [\"all\"]\noutputs = [\"peer\"]\n\
          [filters.all]\nplugin = \"match\"\nkeep = 'TRUE'\n\
          [encoders.number]\nplugin = \"template\"\ntemplate = \"{{Fields[field_2]}} {{payload}}\"\n\
-         [outputs.peer]\nplugin = \"tcp\"\naddress = \"{}\"\nencoder = \"number\"\n",
+         [outputs.peer]\nplugin = \"tcp\"\naddress = \"{}\"\nencoder = \"number\"\n\
+         queue = {{ kind = \"memory\", max_bytes = \"1 MiB\" }}\n",
         peer.address()
     );
     let started = start(&config, "").unwrap();

@@ -5,6 +5,7 @@ mod c_plugin;
 mod cases;
 mod chain;
 mod config_errors;
+mod crash;
 mod examples;
 mod first_plugin;
 mod frames;

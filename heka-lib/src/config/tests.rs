@@ -134,6 +134,8 @@ fn the_hosts_table_is_read() {
         shutdown_deadline: Duration::from_millis(1500),
         hops_max: 0,
         inject_lane_bytes_max: 1_000_000_000,
+        dead_letters_bytes_max: 256 << 20,
+        admin: Default::default(),
         dead_letter: Some(Located {
             value: "out".to_owned(),
             position: Position { file: Path::new("other").into(), line: 1, column: 1 },

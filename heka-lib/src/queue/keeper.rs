@@ -8,7 +8,7 @@ use crate::config::WhenFull;
 use crate::limited_log::LimitedLog;
 use crossbeam_channel::Sender;
 use heka_plugin_api::MessageWriter;
-use heka_queue::{Block, DiskQueue, QueueError, QueueErrorKind};
+use heka_queue::{Block, DiskQueue, QueueError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -235,8 +235,7 @@ impl Keeper {
             (from_window, incoming)
         };
         if !from_window.is_empty() {
-            self.keep_window(&from_window)?;
-            return Ok(true);
+            return self.keep_window(&from_window);
         }
         if incoming.is_empty() {
             return Ok(false);
@@ -244,19 +243,21 @@ impl Keeper {
         if self.queue.lock().waiting_senders > 0 {
             self.queue.room.notify_all();
         }
-        self.keep_incoming(incoming)?;
-        Ok(true)
+        self.keep_incoming(incoming)
     }
 
-    fn keep_window(&mut self, batches: &[ToKeep]) -> Result<(), QueueError> {
+    fn keep_window(&mut self, batches: &[ToKeep]) -> Result<bool, QueueError> {
         let mut last = None;
         let mut result = Ok(());
         for ToKeep { sequence, batch } in batches {
-            result = self.append(*sequence, batch).map(|_| ());
-            if result.is_err() {
-                break;
+            match self.append(*sequence, batch) {
+                Ok(Some(_)) => last = Some(*sequence),
+                Ok(None) => break,
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
             }
-            last = Some(*sequence);
         }
         if let Some(last) = last {
             self.sync()?;
@@ -264,21 +265,21 @@ impl Keeper {
             let _tokens = self.queue.lock().kept(last);
             self.note();
         }
-        result
+        result.map(|()| last.is_some())
     }
 
-    fn keep_incoming(&mut self, entries: Vec<Entry>) -> Result<(), QueueError> {
+    fn keep_incoming(&mut self, entries: Vec<Entry>) -> Result<bool, QueueError> {
         let mut tokens = Vec::new();
         let mut left = entries.into_iter();
         let mut result = Ok(());
         while let Some(mut entry) = left.next() {
             let end = entry.end;
             let suppressed = match self.append(entry.sequence, &entry.batch) {
-                Ok(suppressed) => suppressed,
-                Err(error) => {
+                Ok(Some(suppressed)) => suppressed,
+                refused => {
                     let rest = std::iter::once(entry).chain(left.by_ref()).collect();
                     self.queue.lock().give_back(rest);
-                    result = Err(error);
+                    result = refused.map(|_| ());
                     break;
                 }
             };
@@ -286,7 +287,8 @@ impl Keeper {
             let Some(entry) = entry.without(&suppressed) else { continue };
             self.show(entry);
         }
-        if !tokens.is_empty() {
+        let has_kept = !tokens.is_empty();
+        if has_kept {
             self.sync()?;
             let mut window = self.queue.lock();
             let free: Vec<_> = tokens.into_iter().map(|(end, tokens)| window.release(end, tokens)).collect();
@@ -294,7 +296,7 @@ impl Keeper {
             drop(free);
             self.note();
         }
-        result
+        result.map(|()| has_kept)
     }
 
     /// Lets a batch that is on the disk stay in the window, or leaves it to be read back.
@@ -313,31 +315,39 @@ impl Keeper {
         }
     }
 
-    /// Appends a batch; returns which of its messages were duplicates.
-    fn append(&mut self, sequence: u64, batch: &Batch) -> Result<Vec<u32>, QueueError> {
+    /// Appends a batch; returns which of its messages were duplicates, or nothing if there is no room.
+    fn append(&mut self, sequence: u64, batch: &Batch) -> Result<Option<Vec<u32>>, QueueError> {
+        let has_room = self.make_room(sequence, batch)?;
         let entries = batch.messages().zip(batch.items()).zip(sequence..);
         let entries: Vec<heka_queue::Entry<'_>> = entries
             .map(|((message, item), sequence)| heka_queue::Entry { source: item.marks, sequence, message })
             .collect();
-        let appended = match self.disk.append(&entries) {
-            Err(error) if self.drops_oldest(&error) => {
-                self.drop_oldest(sequence, batch.bytes() as u64)?;
-                self.disk.append(&entries)
-            }
-            other => other,
-        };
-        let is_full = appended.is_err();
+        let appended = if has_room { self.disk.append(&entries).map(Some) } else { Ok(None) };
+        let is_full = !matches!(appended, Ok(Some(_)));
         let mut window = self.queue.lock();
         if std::mem::replace(&mut window.disk_full, is_full) != is_full {
             self.queue.room.notify_all();
         }
         drop(window);
-        self.queue.stats.duplicates.add(appended?.suppressed);
-        Ok(self.disk.suppressed().to_vec())
+        let Some(appended) = appended? else { return Ok(None) };
+        self.queue.stats.duplicates.add(appended.suppressed);
+        Ok(Some(self.disk.suppressed().to_vec()))
     }
 
-    fn drops_oldest(&self, error: &QueueError) -> bool {
-        error.kind() == QueueErrorKind::Full && self.queue.config.when_full == WhenFull::DropOldest
+    /// Tells whether a batch may be appended, after the oldest made room where that is the policy.
+    fn make_room(&mut self, sequence: u64, batch: &Batch) -> Result<bool, QueueError> {
+        let (bytes, messages) = (batch.bytes() as u64, batch.len() as u64);
+        while !self.disk.has_room(bytes, messages) {
+            if self.queue.config.when_full != WhenFull::DropOldest || self.disk.messages() == 0 {
+                let (name, waiting) = (&self.queue.name, self.disk.messages());
+                self.log.warn(|| {
+                    format!("output `{name}`: its queue is full: {waiting} messages wait on the disk")
+                });
+                return Ok(false);
+            }
+            self.drop_oldest(sequence, bytes)?;
+        }
+        Ok(true)
     }
 
     /// Makes room on the disk for a batch that begins at `sequence`. What is in the window as well is still delivered.

@@ -69,7 +69,9 @@ fn check_owner(path: &Path, metadata: &std::fs::Metadata) -> Result<(), QueueErr
     }
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != user {
-        return refused(format!("owned by user {owner}, not by this one ({user}); change its owner or the user"));
+        return refused(format!(
+            "owned by user {owner}, not by this one ({user}); change its owner or the user"
+        ));
     }
     Ok(())
 }

@@ -79,11 +79,7 @@ pub(crate) fn write_all_at(file: &impl StorageFile, mut bytes: &[u8], mut offset
 }
 
 /// Reads until the bytes are full or the file ends; returns how many were read.
-pub(crate) fn read_full_at(
-    file: &impl StorageFile,
-    bytes: &mut [u8],
-    offset: u64,
-) -> io::Result<usize> {
+pub(crate) fn read_full_at(file: &impl StorageFile, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
         match file.read_at(&mut bytes[filled..], offset + filled as u64) {

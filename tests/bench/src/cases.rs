@@ -2,7 +2,7 @@
 
 use crate::data::{self, LINES, RARE};
 use crate::host::{Bench, show};
-use crate::{idle, in_process, network};
+use crate::{delivery, idle, in_process, network};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -19,6 +19,8 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("tcp", network::tcp),
     ("idle", idle::idle),
     ("latency", network::latency),
+    ("queue", delivery::queue),
+    ("hop", delivery::hop),
 ];
 
 fn file_pipeline(input: &str, more_input: &str, chain: &str, encoder: &str, more: &str) -> String {

@@ -1,7 +1,7 @@
 //! Runs the daemon and other programs, and times them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -55,8 +55,13 @@ impl Bench {
 
     /// Writes a config.
     pub(crate) fn config(&self, name: &str, text: &str) -> Result<PathBuf, String> {
+        self.config_in(name, text, &self.work.join("state"))
+    }
+
+    /// Writes a config whose state is in this directory.
+    fn config_in(&self, name: &str, text: &str, state: &Path) -> Result<PathBuf, String> {
         let path = self.work.join(format!("{name}.toml"));
-        let state = self.work.join("state").display().to_string();
+        let state = state.display().to_string();
         fs::write(&path, format!("[heka]\nstate_dir = \"{state}\"\n{text}"))
             .map_err(|error| error.to_string())?;
         Ok(path)
@@ -86,6 +91,12 @@ impl Bench {
         command.args(arguments).current_dir(&self.work).env("RUST_LOG", "warn");
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map_err(|error| format!("failed to start the daemon: {error}"))
+    }
+
+    /// As `serve`, with the state in a directory that the caller removes.
+    pub(crate) fn serve_in(&self, name: &str, text: &str, state: &Path) -> Result<Served, String> {
+        let config = self.config_in(name, text, state)?;
+        Ok(Served { child: self.host(&["run", &config.display().to_string()])? })
     }
 
     /// Starts the daemon with a config that goes on until it is stopped.

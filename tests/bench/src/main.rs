@@ -4,6 +4,7 @@
 
 mod cases;
 mod data;
+mod delivery;
 mod host;
 mod idle;
 mod in_process;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: heka-bench [--runs N] [--scale PERCENT] [FIGURE...]
-figures: pipeline matchers file keep parse tcp idle latency (all without an argument)";
+figures: pipeline matchers file keep parse tcp idle latency queue hop (all without an argument)";
 
 fn main() -> ExitCode {
     let Some((bench, figures)) = arguments() else {
