@@ -1,5 +1,6 @@
 //! The Heka daemon: runs a router from a config, with plugins loaded from files.
 
+mod admin;
 mod command;
 mod plugin_dirs;
 mod status;
@@ -24,6 +25,7 @@ enum Command {
     Cat(command::cat::Arguments),
     Inject(command::inject::Arguments),
     Flood(command::flood::Arguments),
+    Admin(command::admin::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -35,5 +37,6 @@ fn main() -> ExitCode {
         Command::Cat(arguments) => command::cat::run(&arguments),
         Command::Inject(arguments) => command::inject::run(&arguments),
         Command::Flood(arguments) => command::flood::run(&arguments),
+        Command::Admin(arguments) => command::admin::run(&arguments),
     }
 }

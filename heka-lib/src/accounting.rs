@@ -62,11 +62,16 @@ fn chain(counts: &ChainCounts) -> Equation {
 }
 
 fn output(counts: &OutputCounts) -> Equation {
-    let came = [("marked", counts.marked)];
+    let came = [
+        ("marked", counts.marked),
+        ("queued at start", counts.queued_at_start),
+        ("replayed", counts.replayed),
+    ];
     let became = [
         ("delivered", counts.delivered),
         ("dead-lettered", counts.dead_lettered),
         ("dropped", counts.dropped),
+        ("duplicates", counts.duplicates),
         ("abandoned", counts.abandoned),
         ("queued", counts.queued()),
     ];
@@ -74,7 +79,12 @@ fn output(counts: &OutputCounts) -> Equation {
 }
 
 impl Equation {
-    fn new(kind: &'static str, name: &str, came: &[(&'static str, u64)], became: &[(&'static str, u64)]) -> Self {
+    fn new(
+        kind: &'static str,
+        name: &str,
+        came: &[(&'static str, u64)],
+        became: &[(&'static str, u64)],
+    ) -> Self {
         let terms =
             |terms: &[(&'static str, u64)]| terms.iter().map(|&(what, count)| Term { what, count }).collect();
         let sum = |terms: &[(&'static str, u64)]| terms.iter().map(|(_, count)| count).sum::<u64>();
@@ -115,7 +125,6 @@ impl fmt::Display for Accounting {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::stats::{ChainStats, OutputStats, Stats};
 
     fn check(taken: usize, passed: usize, marked: usize, delivered: usize, expected: &str, balances: bool) {

@@ -28,18 +28,21 @@
 //!
 //! * [`config`]: files or texts become a [`Config`](config::Config), or all their faults with line and column.
 //! * [`plugin`]: plugins come from directories of plugin files, or are registered by value.
-//! * [`Router`]: start, inject, look at the counts, stop.
+//! * [`Router`]: start, inject, look at the counts, stop; [`RouterHandle`]: look and inject from other threads.
 //! * [`matcher`] and [`splitter`] can be used on their own.
 
 pub mod config;
 pub mod plugin;
 pub mod splitter;
 
+mod accounting;
 mod arena;
 mod batch;
 mod build;
 mod dead_letter;
 mod dead_letter_store;
+mod handle;
+mod health;
 mod instance;
 mod limited_log;
 mod outlet;
@@ -47,10 +50,14 @@ mod queue;
 mod router;
 mod routes;
 mod stage;
+mod state_dir;
 mod stats;
 mod stop;
 mod token;
 
+pub use accounting::{Accounting, Equation, Term};
+pub use handle::RouterHandle;
+pub use health::{InstanceHealth, State};
 pub use heka_matcher as matcher;
 pub use router::{InjectError, Router, RouterOptions};
 pub use stats::{ChainCounts, InjectionCounts, InputCounts, OutputCounts, RouterStats};

@@ -2,10 +2,13 @@
 
 use crate::build::{Built, Surroundings, Tier, build, check};
 use crate::config::{Config, Faults};
+use crate::handle::RouterHandle;
+use crate::health::InstanceHealth;
 use crate::instance::Stopper;
 use crate::outlet::ChainSender;
 use crate::plugin::Registry;
 use crate::queue::{QueueSender, QueueWaker};
+use crate::state_dir::{StateDir, StateDirError};
 use crate::stats::RouterStats;
 use crate::stop::StopFlags;
 use heka_plugin_api::Message;
@@ -36,11 +39,19 @@ pub struct Router {
     deadline: Duration,
     message_bytes_max: usize,
     hops_max: u8,
+    // Given back when everything has ended.
+    _state_dir: StateDir,
 }
 
 /// Why a message could not be injected.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InjectError(String);
+
+impl InjectError {
+    pub(crate) fn new(why: impl Into<String>) -> InjectError {
+        InjectError(why.into())
+    }
+}
 
 impl fmt::Display for InjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,8 +74,10 @@ impl Router {
     /// Checks a config, builds everything in it and starts it.
     ///
     /// # Errors
-    /// All faults of the config, before any thread was started; or the instances that can't be started.
+    /// All faults of the config, before any thread was started; or the instances that can't be started; or that
+    /// another router has the state directory: see [`Faults::is_in_use`].
     pub fn start(config: &Config, registry: &Registry, options: &RouterOptions) -> Result<Router, Faults> {
+        let state_dir = lock_state_dir(config)?;
         let stop = StopFlags::default();
         let around = Surroundings { hostname: hostname(config), once: options.once, stop: stop.clone() };
         let built = build(config, registry, &around)?;
@@ -74,6 +87,7 @@ impl Router {
             deadline: config.host.shutdown_deadline,
             message_bytes_max: config.host.message_bytes_max,
             hops_max: config.host.hops_max,
+            _state_dir: state_dir,
         })
     }
 
@@ -95,6 +109,22 @@ impl Router {
             Some(built) => built.stats.snapshot(),
             None => crate::stats::Stats::default().snapshot(),
         }
+    }
+
+    /// Returns how each instance is doing. `[any thread]`
+    pub fn health(&self) -> Vec<InstanceHealth> {
+        self.built.as_ref().map(|built| built.stats.health()).unwrap_or_default()
+    }
+
+    /// Returns what other threads look at the router with, and inject by; `None` when it is stopped. `[any thread]`
+    pub fn handle(&self) -> Option<RouterHandle> {
+        self.built.as_ref().map(|built| RouterHandle {
+            stats: built.stats.clone(),
+            lane: built.lane.clone(),
+            pool: built.pool.clone(),
+            stop: self.stop.clone(),
+            message_bytes_max: self.message_bytes_max,
+        })
     }
 
     /// Tells outputs to close and open their files anew, after a log rotation. `[any thread]`
@@ -194,6 +224,17 @@ fn stop_all(slots: &[std::sync::Arc<Mutex<Option<Stopper>>>]) {
             unsafe { stopper.stop() };
         }
     }
+}
+
+fn lock_state_dir(config: &Config) -> Result<StateDir, Faults> {
+    StateDir::lock(&config.host.state_dir).map_err(|error| {
+        let mut faults = Faults::new();
+        match error {
+            StateDirError::InUse(text) => faults.add_in_use(text),
+            StateDirError::Unusable(text) => faults.add_unplaced(text),
+        }
+        faults
+    })
 }
 
 fn hostname(config: &Config) -> String {

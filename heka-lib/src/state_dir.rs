@@ -181,7 +181,8 @@ mod tests {
         fs::write(&file, "").unwrap();
         let shown = file.display();
         let text = refusal(&file);
-        let expected = format!("state_dir `{shown}`: is not a directory; remove it, or name another `state_dir`");
+        let expected =
+            format!("state_dir `{shown}`: is not a directory; remove it, or name another `state_dir`");
         assert_eq!(text, expected);
         let text = refusal(&file.join("below"));
         let expected = format!(

@@ -1,5 +1,7 @@
 //! Counts per stage: atomics that the stages add to once a batch, read out of band.
 
+use crate::accounting::Accounting;
+use crate::health::{HealthCells, InstanceHealth};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +15,8 @@ pub(crate) struct Count(AtomicU64);
 impl Count {
     pub(crate) fn add(&self, count: usize) {
         if count > 0 {
-            self.0.fetch_add(count as u64, Ordering::Relaxed);
+            // Whoever sees this count also sees those that were made before it: see `snapshot`.
+            self.0.fetch_add(count as u64, Ordering::Release);
         }
     }
 
@@ -22,7 +25,7 @@ impl Count {
     }
 
     pub(crate) fn value(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -45,9 +48,11 @@ impl PluginCounters {
     }
 }
 
-/// Statistics of a stage that plugins add counters to.
+/// Statistics of a stage that plugins add counters to, and its instances their health.
 pub(crate) trait HasCounters: Send + Sync {
     fn counters(&self) -> &PluginCounters;
+
+    fn health(&self) -> &HealthCells;
 }
 
 macro_rules! stage_stats {
@@ -58,6 +63,7 @@ macro_rules! stage_stats {
             pub(crate) name: String,
             $(pub(crate) $field: Count,)*
             pub(crate) plugin: PluginCounters,
+            pub(crate) health: HealthCells,
         }
 
         impl $live {
@@ -65,14 +71,22 @@ macro_rules! stage_stats {
                 Arc::new($live { name: name.to_owned(), ..$live::default() })
             }
 
+            /// Reads the last counts first: a message that is seen to have left is also seen to have come.
             fn snapshot(&self) -> $shown {
-                $shown { name: self.name.clone(), $($field: self.$field.value(),)* plugin: self.plugin.snapshot() }
+                let mut values = [$((&self.$field, 0)),*];
+                values.iter_mut().rev().for_each(|(count, value)| *value = count.value());
+                let [$((_, $field)),*] = values;
+                $shown { name: self.name.clone(), $($field,)* plugin: self.plugin.snapshot() }
             }
         }
 
         impl HasCounters for $live {
             fn counters(&self) -> &PluginCounters {
                 &self.plugin
+            }
+
+            fn health(&self) -> &HealthCells {
+                &self.health
             }
         }
 
@@ -198,6 +212,13 @@ impl Stats {
             injection: self.injection.snapshot(),
         }
     }
+
+    pub(crate) fn health(&self) -> Vec<InstanceHealth> {
+        let inputs = self.inputs.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "input"));
+        let chains = self.chains.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "chain"));
+        let outputs = self.outputs.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "output"));
+        inputs.chain(chains).chain(outputs).collect()
+    }
 }
 
 /// What a router has done so far; `Display` is a table for people.
@@ -244,6 +265,11 @@ impl RouterStats {
     /// Returns the counts of the chain with this name.
     pub fn chain(&self, name: &str) -> Option<&ChainCounts> {
         self.chains.iter().find(|chain| chain.name == name)
+    }
+
+    /// Returns the equations that all messages are accounted for by.
+    pub fn accounting(&self) -> Accounting {
+        Accounting::of(self)
     }
 
     /// Returns the counts of the output with this name.

@@ -53,8 +53,8 @@ impl<S: Storage> DiskQueue<S> {
 
     /// Lets nothing point into a segment that is gone.
     pub(crate) fn leave(&mut self, segment: u64) {
-        if self.undone.segment <= segment {
-            let front = self.segments.front().map_or(0, |front| front.first);
+        let front = self.segments.front().map_or(0, |front| front.first);
+        if self.undone.segment == segment || self.undone.segment < front || self.segments.len() == 0 {
             self.undone = Cursor { segment: front, offset: 0 };
             (self.done_in_front, self.done_in_block) = (0, 0);
         }
@@ -67,6 +67,7 @@ impl<S: Storage> DiskQueue<S> {
     pub(crate) fn count_done(&mut self) -> Result<(), QueueError> {
         while let Some(front) = self.segments.front() {
             let at = Cursor { segment: front.first, offset: self.undone.offset };
+            self.undone = at;
             if at.offset >= front.len {
                 break;
             }
@@ -203,7 +204,8 @@ impl<S: Storage> DiskQueue<S> {
     /// If what is gone can't be written down, or not be counted.
     pub fn drop_oldest(&mut self, bytes: u64) -> Result<u64, QueueError> {
         let (mut freed, mut gone) = (0, 0);
-        while freed < bytes && self.messages() > 0 {
+        let mut written = Ok(());
+        while freed < bytes && self.messages() > 0 && written.is_ok() {
             if self.segments.len() == 1 && self.roll(self.next).is_err() {
                 // No room even for that: the tail goes without a successor.
                 self.is_tail_closed = true;
@@ -213,12 +215,12 @@ impl<S: Storage> DiskQueue<S> {
             freed += front.len;
             self.below = self.below.max(self.segments.get(1).map_or(self.next, |second| second.first));
             self.next = self.next.max(self.below);
-            self.write_position(false)?;
+            written = self.write_position(false);
             fault_point("queue.drop.begun");
             self.remove_first_segment();
         }
-        self.count_done()?;
-        Ok(gone)
+        let counted = self.count_done();
+        written.and(counted).map(|()| gone)
     }
 
     /// Counts the messages of the front segment that wait and were not read.

@@ -40,7 +40,7 @@
 //! | 48 | 16 | zeros |
 //!
 //! After an improper end, numbers go on 2³⁶ above the highest known, since what was appended but not synced may have
-//! been delivered, and numbers are never used twice.
+//! been delivered, and numbers are never used twice; without a valid slot, 2⁵² above.
 //!
 //! **Segment**: blocks behind each other, each an 8-aligned header and body. The first one is a *head*.
 //!
@@ -106,6 +106,8 @@ const SEGMENT_SUFFIX: &str = ".segment";
 
 /// How far numbers jump after an improper end: more than can be under way unsynced.
 pub(crate) const SEQUENCE_JUMP: u64 = 1 << 36;
+/// How far they jump where no position tells how many such ends there were.
+pub(crate) const SEQUENCE_LEAP: u64 = 1 << 52;
 
 /// Version of the directory.
 pub const DIRECTORY_VERSION: u32 = 1;

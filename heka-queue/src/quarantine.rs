@@ -47,9 +47,10 @@ impl Damages {
     }
 }
 
-/// Copies damaged bytes of a segment to `quarantine/` and puts a void over them, or cuts them off at the end.
+/// Copies damaged bytes of a segment to `quarantine/` and puts a void over them, or cuts them off at the end; tells
+/// whether they were cut off.
 ///
-/// Where that fails they stay where they are, and are passed over at each reading.
+/// Where there is no room for a copy they stay under the void.
 pub(crate) fn set_aside<S: Storage>(
     storage: &S,
     file: &S::File,
@@ -59,21 +60,19 @@ pub(crate) fn set_aside<S: Storage>(
     salt: u64,
 ) -> bool {
     let name = segment_name(segment);
-    let done = copy(storage, file, &name, damage).and_then(|()| {
-        fault_point("queue.quarantine.copied");
-        if damage.to >= len {
-            file.truncate(damage.from)?;
-        } else if let Some(void) = damage.void(salt) {
-            write_all_at(file, &void, damage.from)?;
-        }
-        fault_point("queue.quarantine.voided");
-        Ok(())
-    });
-    if let Err(error) = &done {
+    let copied = copy(storage, file, &name, damage);
+    fault_point("queue.quarantine.copied");
+    let is_cut_off = copied.is_ok() && damage.to >= len && file.truncate(damage.from).is_ok();
+    let voided = match damage.void(salt) {
+        Some(void) if !is_cut_off => write_all_at(file, &void, damage.from),
+        _ => Ok(()),
+    };
+    fault_point("queue.quarantine.voided");
+    if let Err(error) = copied.and(voided) {
         let directory = storage.path().display();
-        log::warn!("queue `{directory}`: failed to quarantine a part of `{name}`: {}", cause(error));
+        log::warn!("queue `{directory}`: failed to quarantine a part of `{name}`: {}", cause(&error));
     }
-    done.is_ok()
+    is_cut_off
 }
 
 fn copy<S: Storage>(storage: &S, file: &S::File, name: &str, damage: &Damage) -> io::Result<()> {

@@ -3,7 +3,8 @@
 use crate::block::Block;
 use crate::error::{QueueError, QueueErrorKind, cause};
 use crate::format::{
-    DIRECTORY_VERSION, IDENTITY, NEW_SUFFIX, POSITION, SEQUENCE_JUMP, segment_first, segment_name,
+    DIRECTORY_VERSION, IDENTITY, NEW_SUFFIX, POSITION, SEQUENCE_JUMP, SEQUENCE_LEAP, segment_first,
+    segment_name,
 };
 use crate::header::BlockKind;
 use crate::identity::{Identity, IdentityFile};
@@ -153,7 +154,9 @@ impl<S: Storage> Opening<S> {
             verified.last().is_some_and(|tail| tail.damaged_at.is_some() || tail.summary.len == 0);
         let segments = self.segments(&files, verified);
         let next = next_sequence(position, files.last().map(|file| file.first), &segments);
-        let written = position_file.write(below, next, false).and_then(|()| position_file.sync());
+        // Both slots, so that none is left that says how the queue was closed before.
+        let write = |_| position_file.write(below, next, false);
+        let written = (0..2).try_for_each(write).and_then(|()| position_file.sync());
         written.map_err(|error| QueueError::io(self.storage.path(), "write", POSITION, &error))?;
         let front = Cursor { segment: segments.front().map_or(0, |front| front.first), offset: 0 };
         let mut queue = DiskQueue {
@@ -280,14 +283,17 @@ impl<S: Storage> Opening<S> {
             let Some(before) = file.head.map(|head| head.before).filter(|before| before.messages > 0) else {
                 continue;
             };
-            let present = index.checked_sub(1).and_then(|index| verified.get(index));
-            let present =
-                present.map(|verified| verified.summary).filter(|summary| summary.first == before.first);
-            let from = match present {
-                Some(present) if present.messages >= before.messages => continue,
-                Some(present) => present.last + 1,
-                None => before.first,
+            // It may have been split when it was written anew.
+            let present = || {
+                verified[..index]
+                    .iter()
+                    .map(|verified| verified.summary)
+                    .filter(|summary| summary.first >= before.first)
             };
+            if present().map(|summary| summary.messages).sum::<u64>() >= before.messages {
+                continue;
+            }
+            let from = present().map(|summary| summary.last + 1).max().unwrap_or(before.first);
             let already = self.damages.lost.iter().any(|lost| lost.0 <= before.last && lost.1 >= from);
             if !already {
                 self.damages.lose(from.max(below), before.last);
@@ -383,11 +389,12 @@ fn next_sequence<F>(position: Option<Position>, last_name: Option<u64>, segments
     let last = segments.iter().map(|segment| segment.last + 1).max();
     let known = position.map(|position| position.below.max(position.next));
     let highest = [known, last_name, last].into_iter().flatten().max();
-    match (position, highest) {
-        (None, None) => 1,
-        (Some(Position { is_clean: true, .. }), Some(highest)) => highest.max(1),
-        (_, highest) => highest.unwrap_or(1).max(1).saturating_add(SEQUENCE_JUMP),
-    }
+    let jump = match (position, highest) {
+        (None, None) | (Some(Position { is_clean: true, .. }), _) => 0,
+        (Some(_), _) => SEQUENCE_JUMP,
+        (None, _) => SEQUENCE_LEAP,
+    };
+    highest.unwrap_or(1).max(1).saturating_add(jump)
 }
 
 impl<S: Storage> DiskQueue<S> {

@@ -67,10 +67,7 @@ pub(crate) fn verify<S: Storage>(
             Found::Block(header) => _ = found.verified.damaged_at.get_or_insert(header.offset),
             Found::Damage(damage) => {
                 found.damage(&damage);
-                if repairs
-                    && set_aside(storage, file, place.first, &damage, len, place.salt)
-                    && damage.to >= len
-                {
+                if repairs && set_aside(storage, file, place.first, &damage, len, place.salt) {
                     found.verified.summary.len = damage.from;
                 }
             }

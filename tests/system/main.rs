@@ -1,6 +1,7 @@
 //! Whole-system tests: one file for each behaviour.
 
 mod accounting;
+mod admin;
 mod c_plugin;
 mod cases;
 mod chain;

@@ -3,7 +3,7 @@
 use std::io;
 
 /// Returns the system's text without its number, lowercase: `connection refused`.
-pub(super) fn cause(error: &io::Error) -> String {
+pub(crate) fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

@@ -3,6 +3,7 @@
 mod field;
 mod signature;
 
+use super::admin::client::Target;
 use super::cause::cause;
 use super::peer::Peer;
 use crate::status;
@@ -23,7 +24,8 @@ const PAYLOAD_BYTES_MAX: u64 = 64 << 20;
 
 /// Send one message to a running host, as a Heka frame, and print its UUID.
 ///
-/// The host needs an input `tcp` or `udp` there, with `splitter = "heka"` and `decoder = "heka"`.
+/// The host needs an input `tcp` or `udp` there, with `splitter = "heka"` and `decoder = "heka"`; at admin:PATH, its
+/// admin socket, it needs none.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  heka-host inject 127.0.0.1:5565 --type deploy --payload 'v12 is out' --field build=1207"
@@ -119,6 +121,9 @@ pub(super) fn own_hostname() -> String {
 }
 
 fn send(peer: &Peer, frame: &[u8]) -> Result<(), String> {
+    if let Some(socket) = peer.admin_socket() {
+        return Target::Socket(socket.to_owned()).inject(frame);
+    }
     let connection = peer.connect()?;
     let sent = connection.set_send_timeout(SEND_TIMEOUT).and_then(|()| connection.send_all(frame));
     sent.and_then(|()| connection.wait_for_error()).map_err(|error| match error.kind() {

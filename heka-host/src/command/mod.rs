@@ -1,7 +1,8 @@
 //! The sub-commands, one file each.
 
+pub(crate) mod admin;
 pub(crate) mod cat;
-mod cause;
+pub(crate) mod cause;
 pub(crate) mod check;
 mod config;
 pub(crate) mod flood;

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSock
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const ERROR_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// Where to send.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Peer {
-    /// Where the host listens: HOST:PORT, unix:/PATH or unix:@NAME
+    /// Where the host listens: HOST:PORT, unix:/PATH or unix:@NAME; `inject` also takes admin:PATH, its admin socket
     #[arg(value_name = "ADDRESS")]
     address: Address,
     /// Send datagrams: UDP, or a unix socket that takes them
@@ -39,12 +39,22 @@ enum Address {
     Path(PathBuf),
     /// A name in Linux's own space of unix sockets.
     Abstract(String),
+    /// The socket of a host's admin endpoint.
+    Admin(PathBuf),
 }
 
 impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Address, String> {
+        if let Some(path) = text.strip_prefix("admin:") {
+            let address = Address::Admin(PathBuf::from(path));
+            return if path.is_empty() {
+                Err("`admin:` needs a path behind it".to_owned())
+            } else {
+                Ok(address)
+            };
+        }
         match text.strip_prefix("unix:") {
             Some("" | "@") => Err("`unix:` needs a path, or `@` and a name, behind it".to_owned()),
             Some(name) => Ok(match name.strip_prefix('@') {
@@ -68,11 +78,20 @@ impl fmt::Display for Peer {
             Address::Network(text) => f.write_str(text),
             Address::Path(path) => write!(f, "unix:{}", path.display()),
             Address::Abstract(name) => write!(f, "unix:@{name}"),
+            Address::Admin(path) => write!(f, "admin:{}", path.display()),
         }
     }
 }
 
 impl Peer {
+    /// Returns the path of the admin socket, if it is one.
+    pub(super) fn admin_socket(&self) -> Option<&Path> {
+        match &self.address {
+            Address::Admin(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Connects; tries all addresses of a host name.
     ///
     /// # Errors
@@ -85,6 +104,9 @@ impl Peer {
             }
             Address::Abstract(name) => {
                 UnixAddress::from_abstract_name(name).and_then(|address| self.connect_unix(&address))
+            }
+            Address::Admin(_) => {
+                return Err(format!("`{self}` is an admin socket; only `inject` sends there"));
             }
         };
         let is_udp = self.udp && matches!(self.address, Address::Network(_));
@@ -208,10 +230,13 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        for text in ["127.0.0.1:5565", "localhost:1", "[::1]:80", "unix:/run/x.sock", "unix:@heka"] {
+        for text in
+            ["127.0.0.1:5565", "localhost:1", "[::1]:80", "unix:/run/x.sock", "unix:@heka", "admin:a.sock"]
+        {
             assert_eq!(Peer::new(text, false).to_string(), text);
         }
-        for text in ["", "localhost", ":5565", "localhost:0", "localhost:65536", "unix:", "unix:@"] {
+        for text in ["", "localhost", ":5565", "localhost:0", "localhost:65536", "unix:", "unix:@", "admin:"]
+        {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! `heka-host run`: the daemon.
 
 use super::config;
+use crate::admin::{Actions, Admin, Options};
 use crate::plugin_dirs::PluginDirs;
 use crate::status;
 use heka_lib::config::{Config, Faults};
@@ -20,7 +21,8 @@ const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 ///
 /// SIGINT or SIGTERM: read no more, deliver what is under way, print the counts, end; a second one ends at once.
 /// SIGHUP: outputs open their files anew. SIGUSR1: print the counts.
-/// The status is 0 when everything read was delivered, 1 when something was left, and 78 when the config is wrong.
+/// The status is 0 when everything read was delivered, 1 when something was left or could not be started, 75 when another
+/// process uses the state directory, and 78 when the config is wrong.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  heka-host run heka.toml --once")]
 pub(crate) struct Arguments {
@@ -43,23 +45,49 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     match start(arguments) {
-        Ok((config, router)) => {
-            report_start(&config);
-            end(&serve(router, &signals))
-        }
+        Ok(Started { config, router, admin }) => match start_admin(admin, &router, &signals) {
+            Ok(_admin) => {
+                report_start(&config);
+                end(&serve(router, &signals))
+            }
+            Err(why) => {
+                router.stop();
+                eprintln!("heka-host: {why}");
+                status::FAILED
+            }
+        },
         Err(faults) => {
             config::print(&faults);
-            status::bad_config()
+            if faults.is_in_use() { status::in_use() } else { status::bad_config() }
         }
     }
 }
 
-fn start(arguments: &Arguments) -> Result<(Config, Router), Faults> {
+struct Started {
+    config: Config,
+    router: Router,
+    admin: Options,
+}
+
+fn start(arguments: &Arguments) -> Result<Started, Faults> {
     let (config, registry) = config::read_and_check(&arguments.config, &arguments.plugins)?;
+    let admin = Options::read(&config.host).map_err(|why| {
+        let mut faults = Faults::new();
+        faults.add_unplaced(why);
+        faults
+    })?;
     let mut options = RouterOptions::default();
     options.once = arguments.once;
     let router = Router::start(&config, &registry, &options)?;
-    Ok((config, router))
+    Ok(Started { config, router, admin })
+}
+
+/// Starts the admin endpoint; it answers until what is returned is dropped, also while the router stops.
+fn start_admin(options: Options, router: &Router, signals: &Signals) -> Result<Option<Admin>, String> {
+    let Some(handle) = router.handle() else { return Ok(None) };
+    let reopen = signals.reopen.clone();
+    let actions = Actions { reload: None, reopen: Box::new(move || reopen.store(true, Ordering::Release)) };
+    Admin::start(options, handle, actions).map(Some)
 }
 
 fn report_start(config: &Config) {
@@ -87,7 +115,7 @@ fn serve(mut router: Router, signals: &Signals) -> RouterStats {
 }
 
 fn end(stats: &RouterStats) -> ExitCode {
-    eprint!("{stats}");
+    eprint!("{stats}{}", stats.accounting());
     match stats.left() {
         0 => status::DONE,
         left => {

@@ -52,6 +52,7 @@ fn write_one_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 pub struct Faults {
     faults: Vec<Fault>,
     dropped: usize,
+    in_use: bool,
 }
 
 impl Faults {
@@ -81,6 +82,17 @@ impl Faults {
         self.push(Fault { position: None, text: text.into(), excerpt: None });
     }
 
+    /// Adds that something which the configuration names is in use by another process.
+    pub(crate) fn add_in_use(&mut self, text: impl Into<String>) {
+        self.in_use = true;
+        self.add_unplaced(text);
+    }
+
+    /// Tells whether another process uses what this configuration needs for itself: later the same may work.
+    pub fn is_in_use(&self) -> bool {
+        self.in_use
+    }
+
     /// Adds the fault of a name that nothing has, with the names that exist, the nearest one first.
     ///
     /// `who` is the one that uses it (``input `web` ``), `kind` what the name should be (`decoder`).
@@ -108,6 +120,7 @@ impl Faults {
     /// Adds all faults of another collection.
     pub fn extend(&mut self, others: Faults) {
         self.dropped += others.dropped;
+        self.in_use |= others.in_use;
         others.faults.into_iter().for_each(|fault| self.push(fault));
     }
 
@@ -116,6 +129,7 @@ impl Faults {
         let before = self.clone();
         let is_new = |fault: &Fault| !fault.position.as_ref().is_some_and(|at| before.is_at(at));
         self.dropped += others.dropped;
+        self.in_use |= others.in_use;
         others.faults.into_iter().filter(is_new).for_each(|fault| self.push(fault));
     }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod admin;
 mod faults;
 
 /// The smallest configuration that has everything needed.
@@ -120,7 +121,7 @@ fn the_hosts_table_is_read() {
     let text = "[heka]\nstate_dir = '/var/lib/heka'\nhostname = 'web1'\nplugin_dirs = ['a', 'b']\n\
         plugin_owners = ['deploy', 1000]\nallow_env = true\nmessage_bytes_max = '2 MiB'\nbatch_linger = 0\n\
         batch_messages_max = 64\nbatch_bytes_max = 65536\nshutdown_deadline = 1.5\nhops_max = 0\n\
-        inject_lane_bytes_max = '1 GB'\ndead_letter = 'out'\n";
+        inject_lane_bytes_max = '1 GB'\ndead_letter = 'out'\nadmin.socket = false\n";
     let expected = HostConfig {
         state_dir: PathBuf::from("/var/lib/heka"),
         hostname: Some("web1".to_owned()),
@@ -135,7 +136,7 @@ fn the_hosts_table_is_read() {
         hops_max: 0,
         inject_lane_bytes_max: 1_000_000_000,
         dead_letters_bytes_max: 256 << 20,
-        admin: Default::default(),
+        admin: AdminConfig { socket: AdminSocket::Off, listen: None },
         dead_letter: Some(Located {
             value: "out".to_owned(),
             position: Position { file: Path::new("other").into(), line: 1, column: 1 },

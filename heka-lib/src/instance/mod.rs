@@ -2,6 +2,8 @@
 
 mod host;
 
+use crate::health::State;
+use crate::plugin::Kind;
 use crate::stats::HasCounters;
 use heka_plugin_api::abi::{self, Plugin, Slice, Writer, status};
 use host::HostState;
@@ -104,7 +106,44 @@ impl InstanceSpec {
         if pointer.is_null() {
             return Err(state.take_failure(status::CONFIG));
         }
-        Ok(Instance { table: self.table, pointer, state, poisoned: false })
+        Ok(Instance { table: self.table, pointer, state, poisoned: false, health: InstanceCell::new(self) })
+    }
+}
+
+/// Where an instance's health is noted.
+struct InstanceCell {
+    stats: Arc<dyn HasCounters>,
+    kind: &'static str,
+    name: String,
+    /// Whether the next call that goes well is news.
+    failing: bool,
+}
+
+impl InstanceCell {
+    fn new(spec: &InstanceSpec) -> InstanceCell {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.number() == spec.table.kind).map_or("", Kind::name);
+        let stats = spec.counters.stats.clone();
+        let failing = stats.health().opened(kind, &spec.name) != State::Ok;
+        InstanceCell { stats, kind, name: spec.name.clone(), failing }
+    }
+
+    /// Notes a failed call. One that is not tried again stops the instance, and so does a panic, until it is opened
+    /// anew.
+    #[cold]
+    fn failed(&mut self, failure: &Failure) {
+        let state = match failure.kind {
+            FailureKind::Message => return,
+            FailureKind::Retry => State::Retrying,
+            FailureKind::Config | FailureKind::Fatal | FailureKind::Panic => State::Stopped,
+        };
+        self.failing = true;
+        self.stats.health().set(self.kind, &self.name, state, Some(&failure.reason));
+    }
+
+    #[cold]
+    fn recovered(&mut self) {
+        self.failing = false;
+        self.stats.health().set(self.kind, &self.name, State::Ok, None);
     }
 }
 
@@ -114,6 +153,7 @@ pub(crate) struct Instance {
     pointer: *mut c_void,
     state: Box<HostState>,
     poisoned: bool,
+    health: InstanceCell,
 }
 
 // SAFETY: an instance may move between threads between calls; that is part of the border's contract.
@@ -180,21 +220,21 @@ impl Instance {
         let Some(sync) = self.table.sync else { return Ok(()) };
         // SAFETY: the instance is open.
         let status = unsafe { sync(self.pointer) };
-        self.result(status).map(|_| ())
+        self.outcome(status).map(|_| ())
     }
 
     pub(crate) fn reopen(&mut self) -> Result<(), Failure> {
         let Some(reopen) = self.table.reopen else { return Ok(()) };
         // SAFETY: the instance is open.
         let status = unsafe { reopen(self.pointer) };
-        self.result(status).map(|_| ())
+        self.outcome(status).map(|_| ())
     }
 
     pub(crate) fn tick(&mut self, emitted: *mut Writer) -> Result<(), Failure> {
         let Some(tick) = self.table.tick else { return Ok(()) };
         // SAFETY: the instance is open; the writer is valid for filters and not used by others.
         let status = unsafe { tick(self.pointer, emitted) };
-        self.result(status).map(|_| ())
+        self.outcome(status).map(|_| ())
     }
 
     /// Takes what the last call said of single messages: index and reason.
@@ -217,7 +257,16 @@ impl Instance {
         Stopper { stop: self.table.stop, pointer: self.pointer }
     }
 
+    /// The outcome of a call that the instance is there for: if it goes well, so does the instance.
     fn result(&mut self, status: i32) -> Result<i32, Failure> {
+        let result = self.outcome(status);
+        if self.health.failing && result.is_ok() {
+            self.health.recovered();
+        }
+        result
+    }
+
+    fn outcome(&mut self, status: i32) -> Result<i32, Failure> {
         if self.poisoned {
             let reason = "was called again after a panic".to_owned();
             return Err(Failure { kind: FailureKind::Fatal, reason, after: Duration::ZERO });
@@ -227,6 +276,7 @@ impl Instance {
         }
         let failure = self.state.take_failure(status);
         self.poisoned = failure.kind == FailureKind::Panic;
+        self.health.failed(&failure);
         Err(failure)
     }
 }

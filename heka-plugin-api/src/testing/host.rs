@@ -5,7 +5,8 @@ use crate::abi::{API_VERSION, Host, Plugin, Slice, host_flag, status};
 use crate::config::Fault;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What one instance told its host.
@@ -27,18 +28,28 @@ pub struct TestHost {
     told: Box<Mutex<Told>>,
     instance: *mut c_void,
     memory: BatchMemory,
+    /// Whether what an input's streams are cut into is acknowledged after each read.
+    pub(super) acknowledges: bool,
+    /// The instance's directory, when it was made for this host alone.
+    own_dir: Option<PathBuf>,
 }
 
 const INSTANCE: &str = "test";
 const HOSTNAME: &str = "test-host";
 
 impl TestHost {
-    /// Makes a host and opens an instance with the options in `toml`. `outputs` are what marks may name.
+    /// Makes a host and opens an instance with the options in `toml`. `outputs` are what marks may name; without a
+    /// `state_dir` the instance gets an empty one, which is removed at the end.
     ///
     /// # Errors
     /// The faults of `check`, or the reason why `open` refused.
-    pub fn open(table: Plugin, toml: &str, outputs: &[&str]) -> Result<TestHost, String> {
-        let mut host = TestHost::new(table, outputs);
+    pub fn open(
+        table: Plugin,
+        toml: &str,
+        outputs: &[&str],
+        state_dir: Option<&Path>,
+    ) -> Result<TestHost, String> {
+        let mut host = TestHost::new(table, outputs, state_dir);
         let section = section(toml)?;
         let faults = host.check(&section);
         if !faults.is_empty() {
@@ -51,15 +62,17 @@ impl TestHost {
 
     /// Returns the faults that `check` finds in the options in `toml`, each as `key: reason`.
     pub fn faults(table: Plugin, toml: &str) -> Vec<String> {
-        let host = TestHost::new(table, &[]);
+        let host = TestHost::new(table, &[], None);
         section(toml).map_or_else(|fault| vec![fault], |section| host.check(&section))
     }
 
-    fn new(table: Plugin, outputs: &[&str]) -> TestHost {
+    fn new(table: Plugin, outputs: &[&str], given: Option<&Path>) -> TestHost {
         let outputs = outputs.iter().map(|&name| name.to_owned()).collect();
         let told = Box::new(Mutex::new(Told { outputs, ..Told::default() }));
         let context: *const Mutex<Told> = &*told;
-        let state_dir: &'static str = Box::leak(state_dir().to_string_lossy().into_owned().into_boxed_str());
+        let own_dir = if given.is_none() { Some(own_dir()) } else { None };
+        let state_dir = given.or(own_dir.as_deref()).map(Path::to_string_lossy).unwrap_or_default();
+        let state_dir: &'static str = Box::leak(state_dir.into_owned().into_boxed_str());
         let host = Box::new(Host {
             struct_size: size_of::<Host>() as u32,
             api_version: API_VERSION,
@@ -81,7 +94,15 @@ impl TestHost {
             extension,
         });
         let table = Box::leak(Box::new(table));
-        TestHost { table, host, told, instance: std::ptr::null_mut(), memory: BatchMemory::default() }
+        TestHost {
+            table,
+            host,
+            told,
+            instance: std::ptr::null_mut(),
+            memory: BatchMemory::default(),
+            acknowledges: false,
+            own_dir,
+        }
     }
 
     fn check(&self, section: &[u8]) -> Vec<String> {
@@ -90,13 +111,14 @@ impl TestHost {
         self.told().faults.drain(..).map(|fault| format!("{}: {}", fault.key, fault.reason)).collect()
     }
 
-    /// Starts the instance.
+    /// Starts the instance, after another one of the same plugin where that is to be replaced.
     ///
     /// # Errors
     /// The reason why it refused.
-    pub fn start(&mut self) -> Result<(), String> {
-        // SAFETY: the instance is open.
-        let status = unsafe { (self.table.start)(self.instance, std::ptr::null_mut()) };
+    pub fn start(&mut self, predecessor: Option<&TestHost>) -> Result<(), String> {
+        let predecessor = predecessor.map_or(std::ptr::null_mut(), |host| host.instance);
+        // SAFETY: the instances are open, and nobody calls the other one meanwhile.
+        let status = unsafe { (self.table.start)(self.instance, predecessor) };
         self.result(status).map(|_| ())
     }
 
@@ -147,6 +169,9 @@ impl Drop for TestHost {
             // SAFETY: the instance is open and not used afterwards.
             unsafe { (self.table.destroy)(self.instance) };
         }
+        if let Some(directory) = &self.own_dir {
+            let _ = std::fs::remove_dir_all(directory);
+        }
     }
 }
 
@@ -155,9 +180,12 @@ fn section(toml: &str) -> Result<Vec<u8>, String> {
     rmp_serde::to_vec_named(&table).map_err(|error| error.to_string())
 }
 
-/// A directory for the instance's files, one for each test process.
-fn state_dir() -> PathBuf {
-    let directory = std::env::temp_dir().join(format!("heka-plugin-test-{}", std::process::id()));
+/// Makes an empty directory for an instance's files.
+fn own_dir() -> PathBuf {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let name = format!("heka-plugin-test-{}-{number}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
     let _ = std::fs::create_dir_all(&directory);
     directory
 }

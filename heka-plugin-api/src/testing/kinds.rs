@@ -7,6 +7,7 @@ use crate::owned::{HeapWriter, OwnedMessage};
 use crate::{Decoder, Encoder, Filter, Input, Output, Read, export};
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::time::Duration;
 
 macro_rules! harness {
@@ -31,7 +32,16 @@ macro_rules! harness {
             /// # Errors
             /// As `open`.
             pub fn open_with_outputs(toml: &str, outputs: &[&str]) -> Result<Self, String> {
-                let host = TestHost::open(export::$kind::<P>("test"), toml, outputs)?;
+                let host = TestHost::open(export::$kind::<P>("test"), toml, outputs, None)?;
+                Ok($name { host, plugin: PhantomData })
+            }
+
+            /// As `open`, with a directory for the instance's files that other instances have had, or will have.
+            ///
+            /// # Errors
+            /// As `open`.
+            pub fn open_in(state_dir: &Path, toml: &str) -> Result<Self, String> {
+                let host = TestHost::open(export::$kind::<P>("test"), toml, &[], Some(state_dir))?;
                 Ok($name { host, plugin: PhantomData })
             }
 
@@ -45,7 +55,15 @@ macro_rules! harness {
             /// # Errors
             /// The reason why it refused.
             pub fn start(&mut self) -> Result<(), String> {
-                self.host.start()
+                self.host.start(None)
+            }
+
+            /// Starts the instance in the place of another one, as at a reload.
+            ///
+            /// # Errors
+            /// The reason why it refused.
+            pub fn start_after(&mut self, predecessor: &mut Self) -> Result<(), String> {
+                self.host.start(Some(&predecessor.host))
             }
 
             /// Returns the host, for its counters and the stop signal.
@@ -216,7 +234,8 @@ impl<O: Output> OutputTest<O> {
             ends.push(ends.last().copied().unwrap_or(0) + bytes.len() as u32);
         }
         let batch = Batch { items: items.as_ptr(), len: items.len() as u32, completed: 0, ticket: 1 };
-        let sequences: Vec<u64> = (0..).skip(first_sequence.unwrap_or(0) as usize).take(items.len()).collect();
+        let sequences: Vec<u64> =
+            (0..).skip(first_sequence.unwrap_or(0) as usize).take(items.len()).collect();
         let mut delivery = abi::Delivery {
             batch,
             bytes: Slice::new(&bytes),
@@ -291,6 +310,15 @@ pub struct TestStream {
     pub closed: Option<bool>,
 }
 
+impl TestStream {
+    /// Returns the position up to which it was cut into lines; its end when it was closed with a flush.
+    pub fn position(&self) -> u64 {
+        let newline = self.bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let cut = if self.closed == Some(true) { self.bytes.len() } else { newline };
+        self.start + cut as u64
+    }
+}
+
 #[derive(Default)]
 struct Streams {
     streams: Vec<TestStream>,
@@ -306,9 +334,21 @@ impl<I: Input> InputTest<I> {
     /// The failure of a call, or `timed out`, with the streams so far.
     pub fn read_until(
         &mut self,
+        enough: impl FnMut(&[TestStream], &[OwnedMessage], Read) -> bool,
+    ) -> Result<(Vec<TestStream>, Vec<OwnedMessage>), String> {
+        self.read_on_until(Vec::new(), enough)
+    }
+
+    /// As `read_until`, with the streams of an earlier call, also one of the instance that this one took over from.
+    ///
+    /// # Errors
+    /// As `read_until`.
+    pub fn read_on_until(
+        &mut self,
+        streams: Vec<TestStream>,
         mut enough: impl FnMut(&[TestStream], &[OwnedMessage], Read) -> bool,
     ) -> Result<(Vec<TestStream>, Vec<OwnedMessage>), String> {
-        let mut streams = Box::new(Streams::default());
+        let mut streams = Box::new(Streams { streams, ..Streams::default() });
         let mut out = HeapWriter::new();
         let mut reader = reader(&mut streams, &mut out);
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
@@ -324,6 +364,9 @@ impl<I: Input> InputTest<I> {
             };
             messages.append(&mut out.take());
             streams.handed_on = 0;
+            if self.host.acknowledges {
+                streams.streams.iter().for_each(|stream| self.acknowledged(stream.id, stream.position()));
+            }
             if enough(&streams.streams, &messages, found) {
                 return Ok((streams.streams, messages));
             }
@@ -335,6 +378,12 @@ impl<I: Input> InputTest<I> {
 }
 
 impl<I: Input> InputTest<I> {
+    /// Makes the host acknowledge after each read what streams were cut into: their lines, and the rest of those that
+    /// were closed with a flush.
+    pub fn acknowledge_all(&mut self) {
+        self.host.acknowledges = true;
+    }
+
     /// Tells the input that everything before `position` of a stream has happened.
     pub fn acknowledged(&mut self, stream_id: u64, position: u64) {
         let acknowledged = self.host.table().acknowledged.expect("an input is told");
@@ -405,16 +454,15 @@ unsafe extern "C" fn datagrams(context: *mut c_void, stream: u64, frames: *const
 
 unsafe extern "C" fn stream_position(context: *mut c_void, stream: u64) -> u64 {
     // SAFETY: as above.
-    let stream = &unsafe { streams(context) }.streams[stream as usize];
-    let cut = stream.bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    stream.start + cut as u64
+    unsafe { streams(context) }.streams[stream as usize].position()
 }
 
 unsafe extern "C" fn stream_messages(context: *mut c_void, stream: u64, position: u64) -> i32 {
     // SAFETY: as above; the writer lives as long as the running `read_until`.
     let (streams, written) = unsafe {
         let streams = streams(context);
-        (&mut *streams, streams.written.map_or(0, |writer| (*writer).len as usize))
+        let written = streams.written.map_or(0, |writer| (*writer).len as usize);
+        (streams, written)
     };
     let count = written - std::mem::replace(&mut streams.handed_on, written);
     streams.streams[stream as usize].handed_on.push((position, count));

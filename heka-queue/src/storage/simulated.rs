@@ -357,7 +357,9 @@ impl StorageFile for SimulatedFile {
             } else if state.rng.u8(..8) == 0 && len > 1 {
                 len = state.rng.usize(1..len);
             }
-            len = len.min(usize::try_from(state.room).unwrap_or(usize::MAX));
+            let grown_from = offset.max(state.inodes[self.inode].bytes.len() as u64);
+            len = len
+                .min(usize::try_from((grown_from - offset).saturating_add(state.room)).unwrap_or(usize::MAX));
             if len == 0 && !bytes.is_empty() && !died {
                 return Err(io::Error::from_raw_os_error(28));
             }
@@ -369,7 +371,7 @@ impl StorageFile for SimulatedFile {
             inode.bytes[start..end].copy_from_slice(&bytes[..len]);
             inode.unsynced.push((start as u64, end as u64));
             if state.room != u64::MAX {
-                state.room -= len as u64;
+                state.room -= (end as u64).saturating_sub(grown_from);
             }
             operated.map(|()| len)
         })

@@ -42,9 +42,9 @@ fn check_opens(tester: &Tester, what: &str) -> (Vec<u64>, crate::Recovery) {
     // It goes on working.
     let next = tester.append(&mut queue, &[message(9, 1, 30)]);
     assert_eq!(drain(&mut queue), [(next, (1, 9, 1))], "{what}");
+    queue.sync().unwrap();
     let (mut queue, _) = tester.reopen(queue, Crash::Power);
-    let again = drain(&mut queue);
-    assert_eq!(again[..seen.len()], seen, "{what}");
+    assert_eq!(drain(&mut queue), [&seen[..], &[(next, (1, 9, 1))]].concat(), "{what}");
     (seen.into_iter().map(|(_, (_, _, position))| position).collect(), recovery)
 }
 
@@ -68,7 +68,8 @@ fn every_flipped_byte_costs_its_block_and_no_other() {
         assert_eq!(recovery.bytes_quarantined, (starts[block + 1] - starts[block]) as u64, "byte {at}");
         assert_eq!(copy.quarantined().len(), 1, "byte {at}");
         assert_eq!(copy.disk.read(&copy.quarantined()[0]), flipped[starts[block]..starts[block + 1]]);
-        if block > 0 {
+        // Behind a broken last header nobody knows.
+        if block > 0 && at < starts[10] {
             let lost = 2 * block as u64;
             assert!(
                 recovery.lost.iter().any(|&(first, last)| first <= lost && last >= lost - 1),
@@ -105,8 +106,8 @@ fn zeros_at_the_end_are_cut_off() {
         let (positions, recovery) = check_opens(&tester, "zeros");
         assert_eq!((positions.len(), recovery.bytes_torn), (20, zeros as u64));
         let tester = self::tester();
-        let mut zeroed = bytes.clone();
-        let start = blocks(&bytes)[8];
+        let (name, mut zeroed) = segment(&tester);
+        let start = blocks(&zeroed)[8];
         zeroed[start..].fill(0);
         tester.disk.write(&name, &zeroed);
         assert_eq!(check_opens(&tester, "zeroed").0.len(), 14);

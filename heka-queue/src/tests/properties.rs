@@ -257,7 +257,7 @@ impl World {
             self.disk.heal();
         }
         let is_power = how == Some(Crash::Power);
-        self.may_repeat |= is_power || self.has_failed && how.is_some();
+        self.may_repeat |= is_power || self.has_failed;
         drop(self.queue.take());
         self.disk.heal();
         let (mut queue, recovery) = DiskQueue::open_on(self.disk.storage(), &self.options).unwrap();
@@ -332,7 +332,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(20000))]
 
     #[test]
     fn whatever_happens_nothing_is_lost_or_invented(
