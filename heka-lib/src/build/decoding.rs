@@ -4,7 +4,7 @@ use super::blueprint::InputBlueprint;
 use super::{Builder, Ready, Tier, type_name};
 use crate::arena::RecordWriter;
 use crate::instance::InstanceSpec;
-use crate::outlet::Outlet;
+use crate::queue::QueueSender;
 use crate::routes::{RoutePlan, Routes};
 use crate::stage::decode::{DecodePlan, Decoding, FatalSlot};
 use crate::stage::decode_group::DecodeThreads;
@@ -17,7 +17,7 @@ impl Builder<'_> {
         &mut self,
         input: &InputBlueprint,
         routes: &RoutePlan,
-        outputs: &[(String, Outlet)],
+        outputs: &[(String, QueueSender)],
         ready: &mut Vec<Ready>,
     ) -> Option<Intake> {
         let fatal = FatalSlot::default();
@@ -43,7 +43,7 @@ impl Builder<'_> {
         input: &InputBlueprint,
         decoder: Option<&InstanceSpec>,
         routes: &RoutePlan,
-        outputs: &[(String, Outlet)],
+        outputs: &[(String, QueueSender)],
         fatal: &FatalSlot,
     ) -> Option<Decoding> {
         let settings = &input.config.settings;

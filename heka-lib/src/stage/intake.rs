@@ -117,7 +117,8 @@ impl Intake {
         self.bytes = 0;
     }
 
-    /// Routes ready messages that the plugin made from a stream.
+    /// Routes ready messages that the plugin made from a stream; of a stream that is decoded on another thread they would
+    /// overtake frames, but no stream is both.
     pub(super) fn take_ready(&mut self, source: Source<'_>) {
         let token = self.ledger.token(source.id, source.end);
         self.decoding.route_ready(&[token]);
