@@ -22,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! An input, its splitter, its decoder and the router's matchers are one thread; each chain with filters is one;
-//! each output is one. Bounded channels of batches connect them, so that a full output slows the inputs that feed it.
+//! An input, its splitter, its decoder and the router's matchers are one thread, unless its config asks for
+//! `decode_threads`; each chain with filters is one; each output is one. Bounded channels of batches connect them, so that a full output slows the inputs that feed it.
 //! The library sets up no logger, handles no signal, never exits and reads no environment.
 //!
 //! * [`config`]: files or texts become a [`Config`](config::Config), or all their faults with line and column.

@@ -50,6 +50,14 @@ impl Text {
         Text(Span { offset: self.0.offset + start as u32, len: (end - start) as u32 })
     }
 
+    /// As [`slice`](Text::slice), for a range that is known to lie inside; one that doesn't makes a text that is
+    /// empty when it is read.
+    #[inline]
+    pub fn part(self, range: Range<usize>) -> Text {
+        let len = range.end.wrapping_sub(range.start) as u32;
+        Text(Span { offset: self.0.offset.wrapping_add(range.start as u32), len })
+    }
+
     /// Returns the count of bytes.
     pub fn len(self) -> usize {
         self.0.len as usize

@@ -44,7 +44,8 @@ impl<'a> Frame<'a> {
 
 /// Turns frames into messages.
 ///
-/// All calls come on the input's thread, one at a time; `check` on any.
+/// All calls come on one thread, one at a time; `check` on any. It is the input's, or, with `decode_threads`, one of
+/// several, each with an instance of its own; all frames of a stream come to the same instance, in order.
 pub trait Decoder: Sized + Send + 'static {
     /// The options: a struct with `#[derive(Deserialize, Schema)]` and `#[serde(deny_unknown_fields)]`.
     type Config: DeserializeOwned + Schema;

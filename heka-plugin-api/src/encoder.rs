@@ -110,6 +110,21 @@ impl<'a> ByteWriter<'a> {
         self.free -= len;
     }
 
+    /// Appends the first `len` bytes of a block, `N` at most, which takes less time than as many bytes of a slice.
+    #[inline]
+    pub fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        let len = len.min(N);
+        if N > self.free {
+            return self.put(&block[..len]);
+        }
+        // SAFETY: the whole block fits behind the cursor, as just checked; what is behind `len` stays free.
+        unsafe {
+            self.cursor.cast::<[u8; N]>().write(*block);
+            self.cursor = self.cursor.add(len);
+        }
+        self.free -= len;
+    }
+
     /// Appends `len` bytes, at first 0, that `fill` changes in place.
     ///
     /// `fill` is not called when the message is over its limit.

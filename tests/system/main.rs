@@ -7,6 +7,7 @@ mod cases;
 mod chain;
 mod config_errors;
 mod crash;
+mod decode_threads;
 mod examples;
 mod first_plugin;
 mod frames;

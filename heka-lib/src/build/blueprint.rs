@@ -82,8 +82,8 @@ impl<'d> Draft<'d> {
     fn input(&mut self, input: &InputConfig) -> Option<InputBlueprint> {
         let stats = InputStats::new(&input.name);
         let counters = Counters { stats: stats.clone(), prefix: String::new() };
-        if input.settings.decode_threads > 0 {
-            let text = format!("input `{}`: `decode_threads` is not built yet; leave it out", input.name);
+        if input.settings.decode_threads > 0 && input.settings.decoder.is_none() {
+            let text = format!("input `{}`: `decode_threads` without a `decoder`; name one", input.name);
             self.faults.add(&input.position, text);
         }
         let splitter = splitter(input, self.config.host.message_bytes_max, &mut self.faults);

@@ -1,10 +1,11 @@
 //! Builds a router back to front: outputs, chains, the injection stage, inputs.
 
 mod blueprint;
+mod decoding;
 mod splitter;
 mod threads;
 
-use crate::arena::{ArenaPool, RecordWriter};
+use crate::arena::ArenaPool;
 use crate::batch::BatchLimits;
 use crate::config::{Config, Faults, HostConfig, InputConfig, Located, QueueKind};
 use crate::dead_letter::{DeadLetterPlan, DeadLetters};
@@ -17,7 +18,6 @@ use crate::routes::{ChainRoute, RoutePlan, Routes, chain_tag};
 use crate::stage::chain::{ChainPlan, ChainStage, FilterPlan};
 use crate::stage::injection::{InjectionStage, Lane};
 use crate::stage::input::{InputPlan, InputStage, StopSlot};
-use crate::stage::intake::{Intake, IntakePlan};
 use crate::stage::output::{OutputPlan, OutputStage};
 use crate::stats::{InjectionStats, Stats};
 use crate::stop::StopFlags;
@@ -336,32 +336,11 @@ impl Builder<'_> {
         for input in blueprints {
             stats.inputs.push(input.stats.clone());
             let who = format!("input `{}`", input.config.name);
-            let position = input.config.position.clone();
-            let Some((instance, started, slot)) = self.start(&who, &input.spec, &position) else { continue };
-            let intake = Intake::new(IntakePlan {
-                writer: RecordWriter::new(&self.pool, self.record_bytes_max()),
-                routes: Routes::new(plan.clone()),
-                stats: input.stats,
-                dead_letters: self.dead_letters(who.clone(), None, outputs),
-                message_type: type_name(&input.config, input.decoder.as_ref()),
-                raw_type: type_name(&input.config, None),
-                hostname: input
-                    .config
-                    .settings
-                    .hostname
-                    .clone()
-                    .unwrap_or_else(|| self.around.hostname.clone()),
-                on_decode_error: input.config.settings.on_decode_error,
-                stop: self.around.stop.clone(),
-                decoder: input.decoder,
-            });
-            let mut intake = match intake {
-                Ok(intake) => intake,
-                Err(failure) => {
-                    self.faults.add(&position, format!("{who}: decoder: {}", failure.reason));
-                    continue;
-                }
+            let Some((instance, started, slot)) = self.start(&who, &input.spec, &input.config.position)
+            else {
+                continue;
             };
+            let Some(mut intake) = self.intake(&input, plan, outputs, ready) else { continue };
             let name = format!("in {}", input.config.name);
             stops.push(slot.clone());
             abandons.push(intake.ledger().abandon());

@@ -25,6 +25,9 @@ pub struct InputSettings {
     /// What becomes of a frame that the decoder refuses; by default it is delivered undecoded.
     pub on_decode_error: OnDecodeError,
     /// How many stages decode beside the input's own, 0 to 64. Default 0: the input's stage decodes.
+    ///
+    /// Each has a decoder of its own. A stream always goes to the same stage, so that its messages stay in order: one
+    /// stream, such as a single big file, uses one of them, which takes decoding off the thread that reads.
     pub decode_threads: u16,
     /// The type of messages that have none.
     pub message_type: Option<String>,

@@ -1,6 +1,7 @@
-//! The input stage: reads, splits, decodes and routes on one thread.
+//! The input stage: reads, splits, decodes and routes on one thread; with `decode_threads` it reads and splits only.
 
-use super::intake::{GROUP_FRAMES_MAX, Intake, Source};
+use super::decode::GROUP_FRAMES_MAX;
+use super::intake::{Intake, Source};
 use super::retry::BackOff;
 use super::stream::{ReadRoom, StreamState};
 use crate::config::RetryConfig;
@@ -267,7 +268,7 @@ impl Reading {
                 let bytes = unsafe { datagram.bytes.bytes() };
                 split_whole(&mut stream.splitter, bytes, base, &mut self.sink, &mut self.intake, source);
             }
-            if self.intake.gathered() >= GROUP_FRAMES_MAX {
+            if self.intake.is_full() {
                 self.intake.take_group(source);
             }
         }

@@ -1,6 +1,9 @@
 //! The stages: threads with a loop each. Their channels end them: a stage is over when all who could send to it are.
 
 pub(crate) mod chain;
+pub(crate) mod decode;
+pub(crate) mod decode_group;
+pub(crate) mod decode_stage;
 mod encoded;
 pub(crate) mod injection;
 pub(crate) mod input;

@@ -18,7 +18,7 @@ use std::io::Write;
 
 /// Appends a message, several lines and an empty one.
 pub(super) fn put_text(message: &Message<'_>, clock: &mut Clock, out: &mut Vec<u8>) {
-    out.extend_from_slice(clock.text(message.timestamp()));
+    out.extend_from_slice(&clock.text(message.timestamp()));
     out.push(b' ');
     put_word(message.message_type(), out);
     put_named(b"logger", message.logger(), out);

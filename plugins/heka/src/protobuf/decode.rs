@@ -52,8 +52,10 @@ impl MessageReader {
         while !cursor.is_at_end() {
             match cursor.tag()? {
                 0x52 => {
-                    let range = cursor.range()?;
-                    self.field(cursor.part(range), text, builder)?;
+                    let field = cursor.nested()?;
+                    if one_value(field.clone(), text, builder).is_none() {
+                        self.field(field, text, builder)?;
+                    }
                 }
                 0x0a => {
                     if let Ok(uuid) = cursor.bytes()?.try_into() {
@@ -67,19 +69,18 @@ impl MessageReader {
                 }
                 0x1a => {
                     present.message_type =
-                        set(text.slice(cursor.range()?), builder, MessageBuilder::message_type_text)
+                        set(text.part(cursor.range()?), builder, MessageBuilder::message_type_text)
                 }
                 0x22 => {
-                    present.logger = set(text.slice(cursor.range()?), builder, MessageBuilder::logger_text)
+                    present.logger = set(text.part(cursor.range()?), builder, MessageBuilder::logger_text)
                 }
                 // An int32 is its lower half: a negative one is written with all 64 bits.
                 0x28 => _ = builder.severity(cursor.varint()? as i32),
-                0x32 => _ = builder.payload_text(text.slice(cursor.range()?)),
-                0x3a => _ = builder.env_version_text(text.slice(cursor.range()?)),
+                0x32 => _ = builder.payload_text(text.part(cursor.range()?)),
+                0x3a => _ = builder.env_version_text(text.part(cursor.range()?)),
                 0x40 => _ = builder.pid(cursor.varint()? as i32),
                 0x4a => {
-                    present.hostname =
-                        set(text.slice(cursor.range()?), builder, MessageBuilder::hostname_text)
+                    present.hostname = set(text.part(cursor.range()?), builder, MessageBuilder::hostname_text)
                 }
                 tag => cursor.skip(tag)?,
             }
@@ -87,8 +88,8 @@ impl MessageReader {
         Ok((text, present))
     }
 
-    /// Reads a field. Its parts stay plain numbers to the end, which keeps them in registers.
-    #[inline]
+    /// Reads any field. Its parts stay plain numbers to the end, which keeps them in registers.
+    #[inline(never)]
     fn field(
         &mut self,
         mut cursor: Cursor<'_>,
@@ -98,13 +99,6 @@ impl MessageReader {
         let (mut name, mut representation, mut value_type) = (0..0, 0..0, u64::from(STRING));
         let (mut first_type, mut first_start, mut first_end) = (NONE, 0, 0);
         self.values.clear();
-        // Everybody writes these first, in this order; anywhere else they are read as well.
-        if cursor.eat(0x0a) {
-            name = cursor.range()?;
-        }
-        if cursor.eat(0x10) {
-            value_type = cursor.varint()?;
-        }
         while !cursor.is_at_end() {
             let (part_type, start, end) = match cursor.tag()? {
                 0x0a => {
@@ -125,8 +119,7 @@ impl MessageReader {
                 0x39 => (DOUBLE, cursor.fixed64()?, 0),
                 0x40 => (BOOL, cursor.varint()?, 0),
                 tag @ (0x32 | 0x3a | 0x42) => {
-                    let range = cursor.range()?;
-                    let mut list = cursor.part(range);
+                    let mut list = cursor.nested()?;
                     if list.is_at_end() {
                         continue;
                     }
@@ -193,6 +186,43 @@ impl MessageReader {
         }
         Ok(())
     }
+}
+
+/// Reads a field with one value, name first and value last, as nearly all are; `None` for anything else, also what
+/// is broken.
+#[inline]
+fn one_value(mut cursor: Cursor<'_>, text: Text, builder: &mut MessageBuilder<'_>) -> Option<()> {
+    if !cursor.eat(0x0a) {
+        return None;
+    }
+    let (name, mut representation, mut value_type) = (text.part(cursor.range().ok()?), Text::default(), 0);
+    // This project's own encoder writes the type behind the representation.
+    if cursor.eat(0x1a) {
+        representation = text.part(cursor.range().ok()?);
+    }
+    if cursor.eat(0x10) {
+        value_type = u32::try_from(cursor.varint().ok()?).ok()?;
+    }
+    if cursor.eat(0x1a) {
+        representation = text.part(cursor.range().ok()?);
+    }
+    let value = match (cursor.tag().ok()?, value_type) {
+        (0x22, STRING) => TextValue::String(text.part(cursor.range().ok()?)),
+        (0x30, INTEGER) => TextValue::Integer(cursor.varint().ok()? as i64),
+        (0x39, DOUBLE) => TextValue::Double(f64::from_bits(cursor.fixed64().ok()?)),
+        (0x40, BOOL) => TextValue::Bool(cursor.varint().ok()? != 0),
+        (0x2a, BYTES) => TextValue::Bytes(text.part(cursor.range().ok()?)),
+        // Packed lists.
+        (0x32, INTEGER) if cursor.length_to_end() => TextValue::Integer(cursor.varint().ok()? as i64),
+        (0x3a, DOUBLE) if cursor.length_to_end() => TextValue::Double(f64::from_bits(cursor.fixed64().ok()?)),
+        (0x42, BOOL) if cursor.length_to_end() => TextValue::Bool(cursor.varint().ok()? != 0),
+        _ => return None,
+    };
+    if !cursor.is_at_end() {
+        return None;
+    }
+    builder.field_text(name, representation, value);
+    Some(())
 }
 
 const STRING: u32 = 0;

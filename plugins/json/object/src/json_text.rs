@@ -14,6 +14,15 @@ pub trait ByteSink {
     fn put_all<const N: usize>(&mut self, pieces: [&[u8]; N]) {
         pieces.iter().for_each(|piece| self.put(piece));
     }
+
+    /// Appends the first `len` bytes of a block.
+    #[inline]
+    fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        self.put(&block[..len.min(N)]);
+    }
+
+    /// Appends `len` bytes that `fill` sets in place; it may not be called, when nothing more is taken.
+    fn put_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8]));
 }
 
 impl ByteSink for ByteWriter<'_> {
@@ -26,12 +35,28 @@ impl ByteSink for ByteWriter<'_> {
     fn put_all<const N: usize>(&mut self, pieces: [&[u8]; N]) {
         ByteWriter::put_all(self, pieces);
     }
+
+    #[inline]
+    fn put_block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        ByteWriter::put_block(self, block, len);
+    }
+
+    #[inline]
+    fn put_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
+        ByteWriter::put_with(self, len, fill);
+    }
 }
 
 impl ByteSink for Vec<u8> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    fn put_with(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
+        let start = self.len();
+        self.resize(start + len, 0);
+        fill(&mut self[start..]);
     }
 }
 
@@ -55,7 +80,25 @@ pub fn put_string_between(before: &[u8], text: &[u8], behind: &[u8], out: &mut i
 /// Appends an integer.
 #[inline]
 pub fn put_integer(value: i64, out: &mut impl ByteSink) {
+    if (0..100_000_000).contains(&value) {
+        let (digits, len) = eight_digits(value as u64);
+        return out.put_block(&digits, len);
+    }
     out.put(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Digits of a number below 100,000,000, and how many there are; all at once, in one register.
+#[inline]
+fn eight_digits(value: u64) -> ([u8; 8], usize) {
+    // Two numbers of four digits, then four of two, then eight, the first ones in the lowest bits.
+    let fours = value / 10_000 | value % 10_000 << 32;
+    let hundreds = (fours * 10_486) >> 20 & 0x7f_0000_007f;
+    let twos = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = (twos * 103) >> 10 & 0x000f_000f_000f_000f;
+    let ones = tens | (twos - 10 * tens) << 8;
+    let zeros = (ones.trailing_zeros() / 8).min(7);
+    let text = (ones | ONES * u64::from(b'0')) >> (8 * zeros);
+    (text.to_le_bytes(), 8 - zeros as usize)
 }
 
 /// Appends a number with a fraction or an exponent; `null` for what JSON has no number for.
@@ -125,16 +168,28 @@ fn put_escaped(byte: u8, out: &mut impl ByteSink) {
     }
 }
 
-/// Tells whether no byte is a control character, `"`, `\` or not ASCII.
+/// Tells whether no byte is a control character, `"`, `\` or not ASCII: such text needs no escaping.
+#[inline(always)]
+pub fn is_all_plain(text: &[u8]) -> bool {
+    if let Some(last) = text.last_chunk::<16>() {
+        // No branch for each chunk: then each takes few vector instructions.
+        let (chunks, _) = text.as_chunks::<16>();
+        let odd = chunks.iter().fold(odd_bytes(last), |odd, chunk| odd | odd_bytes(chunk));
+        return odd == 0;
+    }
+    let word = |bytes: &[u8; 8]| odd_flags(u64::from_le_bytes(*bytes));
+    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) => word(first) | word(last) == 0,
+        _ => odd_flags(short_word(text)) == 0,
+    }
+}
+
+/// Sets all bits of bytes that are not plain.
 #[inline]
-fn is_all_plain(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk::<8>() else {
-        return odd_flags(short_word(text)) == 0;
-    };
-    // No branch for each word: then vector instructions take several at once.
-    let words = text.chunks_exact(8).filter_map(|word| word.first_chunk::<8>());
-    let flags = words.fold(0, |flags, word| flags | odd_flags(u64::from_le_bytes(*word)));
-    flags | odd_flags(u64::from_le_bytes(*last)) == 0
+fn odd_bytes(chunk: &[u8; 16]) -> u128 {
+    // As signed numbers those from 0x80 on are below the space too.
+    let is_odd = |byte: u8| ((byte as i8) < 0x20) | (byte == b'"') | (byte == b'\\');
+    u128::from_ne_bytes(chunk.map(|byte| if is_odd(byte) { u8::MAX } else { 0 }))
 }
 
 /// Length of the text before the first byte that is not plain.
@@ -217,7 +272,26 @@ mod tests {
         assert_eq!(STANDARD.decode(text).unwrap(), bytes);
     }
 
+    #[test]
+    fn integers_of_every_length_are_written() {
+        let edges = (0..19).map(|digits| 10_i64.pow(digits)).flat_map(|power| [power - 1, power, power + 1]);
+        for value in
+            edges.chain([i64::MAX]).flat_map(|value| [value, -value]).chain([i64::MIN]).chain(0..20_000)
+        {
+            let mut out = Vec::new();
+            put_integer(value, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
+
     proptest! {
+        #[test]
+        fn integers_are_what_others_write(value: i64, shift in 0u32..64) {
+            let mut out = Vec::new();
+            put_integer(value >> shift, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), (value >> shift).to_string());
+        }
+
         #[test]
         fn texts_are_what_another_reader_sees(text: Vec<u8>, padding in 0usize..70) {
             let text = [&vec![b'x'; padding][..], &text].concat();

@@ -18,7 +18,9 @@ mod value;
 pub use clock::Clock;
 pub use duplicates::DuplicateNames;
 pub use header::{Found, HeaderKey};
-pub use json_text::{ByteSink, put_base64, put_double, put_integer, put_string, put_string_between};
+pub use json_text::{
+    ByteSink, is_all_plain, put_base64, put_double, put_integer, put_string, put_string_between,
+};
 pub use reader::{ObjectOptions, ObjectReader};
 pub use timestamp::{parse_timestamp, scaled_timestamp};
-pub use uuid_text::{parse_uuid, uuid_text};
+pub use uuid_text::{fill_uuid, parse_uuid, uuid_text};

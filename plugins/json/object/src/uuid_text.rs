@@ -26,17 +26,24 @@ pub fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
 /// Returns a UUID as five groups of lowercase digits with hyphens.
 #[inline]
 pub fn uuid_text(uuid: [u8; 16]) -> [u8; 36] {
+    let mut text = [0; 36];
+    fill_uuid(uuid, &mut text);
+    text
+}
+
+/// As [`uuid_text`], in place.
+#[inline]
+pub fn fill_uuid(uuid: [u8; 16], text: &mut [u8; 36]) {
     let bits = u128::from_be_bytes(uuid);
     let digits = |shift: u32| hex_digits((bits >> shift) as u32);
     let (second, third) = (digits(64), digits(32));
-    let mut text = [b'-'; 36];
     text[..8].copy_from_slice(&digits(96));
     text[9..13].copy_from_slice(&second[..4]);
     text[14..18].copy_from_slice(&second[4..]);
     text[19..23].copy_from_slice(&third[..4]);
     text[24..28].copy_from_slice(&third[4..]);
     text[28..].copy_from_slice(&digits(0));
-    text
+    [8, 13, 18, 23].iter().for_each(|&at| text[at] = b'-');
 }
 
 /// Eight hexadecimal digits at once: each half byte in a byte of its own, then made a digit or a letter.
