@@ -51,8 +51,17 @@ impl Host {
         Host::spawn_with(directory, arguments, Stdio::null())
     }
 
+    /// As `spawn`, of a debug build that dies at a fault point, such as `queue.append.written:3`.
+    pub fn spawn_dying(directory: &Directory, arguments: &[&str], point: &str) -> Host {
+        Host::spawn_as(directory, arguments, Stdio::null(), &[("HEKA_FAULT_POINT", point)])
+    }
+
     /// As `spawn`, with something to read on standard input.
     pub fn spawn_with(directory: &Directory, arguments: &[&str], stdin: Stdio) -> Host {
+        Host::spawn_as(directory, arguments, stdin, &[])
+    }
+
+    fn spawn_as(directory: &Directory, arguments: &[&str], stdin: Stdio, more: &[(&str, &str)]) -> Host {
         let [stdout, stderr] = ["stdout", "stderr"].map(|stream| {
             let name = format!("{stream}-{}", fs::read_dir(directory.path()).map_or(0, Iterator::count));
             directory.join(name)
@@ -62,6 +71,7 @@ impl Host {
             .args(arguments)
             .current_dir(directory.path())
             .env_remove("RUST_LOG")
+            .envs(more.iter().copied())
             .stdin(stdin)
             .stdout(file(&stdout))
             .stderr(file(&stderr))
@@ -109,6 +119,11 @@ impl Host {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the daemon runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("look at the program").is_some()
     }
 
     /// Its process id.

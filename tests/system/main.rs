@@ -9,6 +9,7 @@ mod config_errors;
 mod crash;
 mod decode_threads;
 mod examples;
+mod fault_points;
 mod first_plugin;
 mod frames;
 mod header;

@@ -1,0 +1,135 @@
+//! The process dies at every named step of a durable operation, and once more at the same step while it recovers:
+//! nothing is lost, torn or doubled.
+
+use heka_tests::{Directory, Host, repository, wait_until};
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Mutex;
+
+const LINES: usize = 4_000;
+/// Scenarios at a time.
+const THREADS: usize = 4;
+
+/// Steps that only damage leads to: the tests of the queue itself lead there.
+const NOT_REACHED: [&str; 0] = [];
+
+const AGENT: &str = r#"
+[heka]
+state_dir = "agent-state"
+[inputs.logs]
+plugin = "file"
+paths = ["logs/*.log"]
+from = "beginning"
+[chains.default]
+outputs = ["to_grater"]
+[outputs.to_grater]
+plugin = "hop"
+address = "ADDRESS"
+queue = { kind = "disk", max_bytes = "2 MiB" }
+"#;
+
+const GRATER: &str = r#"
+[heka]
+state_dir = "grater-state"
+[inputs.from_agents]
+plugin = "hop"
+address = "ADDRESS"
+[chains.default]
+outputs = ["all"]
+[outputs.all]
+plugin = "file"
+path = "out/all.log"
+encoder = "payload"
+rotate_bytes = "ROTATE"
+queue = { kind = "disk", max_bytes = "2 MiB", durability = "fsync" }
+"#;
+
+/// All names in the sources.
+fn points() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for folder in ["heka-queue/src", "plugins/file/src", "plugins/hop/src"] {
+        collect(&repository().join(folder), &mut found);
+    }
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+fn collect(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        if entry.path().is_dir() {
+            collect(&entry.path(), found);
+        } else if let Ok(text) = fs::read_to_string(entry.path()) {
+            let names = text.split("fault_point(\"").skip(1).filter_map(|rest| rest.split('"').next());
+            found.extend(names.map(str::to_owned));
+        }
+    }
+}
+
+/// Lets both processes die at `point`, then once more while they recover; tells whether one did.
+fn dies_at(point: &str, count: u32) -> bool {
+    let directory = Directory::new();
+    let free =
+        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
+    directory.write("agent.toml", AGENT.replace("ADDRESS", &free));
+    directory
+        .write("grater.toml", GRATER.replace("ADDRESS", &free).replace("rotate_bytes = \"ROTATE\"\n", ""));
+    let line = |number: usize| format!("{number:06} {}\n", "x".repeat(number * 37 % 600));
+    let half = |from: usize, to: usize| (from..to).map(line).collect::<String>();
+    directory.write("logs/app.log", half(0, LINES / 2));
+    let configs = ["grater.toml", "agent.toml"];
+    let mut died = false;
+    for attempt in [format!("{point}:{count}"), point.to_owned()] {
+        let mut hosts = configs.map(|config| Some(Host::spawn_dying(&directory, &["run", config], &attempt)));
+        let mut ended = false;
+        wait_until("one dies, or everything has arrived", || {
+            for host in &mut hosts {
+                ended |= host.as_mut().is_some_and(Host::has_ended);
+            }
+            ended || directory.lines("out/all.log").len() >= LINES / 2
+        });
+        died |= ended;
+    }
+    let hosts = configs.map(|config| Host::spawn(&directory, &["run", config]));
+    directory.append("logs/app.log", &half(LINES / 2, LINES));
+    wait_until(&format!("everything has arrived after {point}"), || {
+        directory.lines("out/all.log").len() >= LINES
+    });
+    let ended = hosts.map(Host::stop);
+    let expected: Vec<String> = (0..LINES).map(|number| line(number).trim_end().to_owned()).collect();
+    let lines = directory.lines("out/all.log");
+    let first = lines.iter().zip(&expected).position(|(line, expected)| line != expected);
+    let shown = || {
+        format!(
+            "{point}: {} lines, first wrong one {first:?}\n{}\n{}",
+            lines.len(),
+            ended[0].stderr,
+            ended[1].stderr
+        )
+    };
+    assert!(lines == expected, "{}", shown());
+    died
+}
+
+#[test]
+fn a_death_at_any_step_loses_tears_and_doubles_nothing() {
+    let waiting = Mutex::new(points().into_iter().collect::<Vec<_>>());
+    let unreached = Mutex::new(BTreeSet::new());
+    std::thread::scope(|threads| {
+        for _ in 0..THREADS {
+            threads.spawn(|| {
+                loop {
+                    let Some(point) = waiting.lock().expect("no panic").pop() else { break };
+                    let reached = [1, 3].map(|count| dies_at(&point, count));
+                    if !reached.contains(&true) {
+                        unreached.lock().expect("no panic").insert(point);
+                    }
+                }
+            });
+        }
+    });
+    let unreached = unreached.into_inner().expect("no panic");
+    let expected: BTreeSet<String> = NOT_REACHED.map(str::to_owned).into();
+    assert_eq!(unreached, expected, "points that no process came to");
+}
