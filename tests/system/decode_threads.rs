@@ -247,7 +247,7 @@ fn single_lines_arrive_though_nothing_follows_them() {
 fn what_waits_for_a_dead_output_is_counted_at_the_deadline() {
     let directory = Directory::new();
     let input = lines_of(&directory, &numbered(0..200_000), "decode_threads = 3");
-    let out = "[outputs.out]\nplugin = \"retry_always\"\n";
+    let out = "[outputs.out]\nplugin = \"retry_always\"\nqueue = { kind = \"memory\" }\n";
     let running = Running::start_into(directory, &input, "shutdown_deadline = \"1 s\"", false, Some(out));
     wait_until("the output tries again", || running.router.stats().output("out").unwrap().retries > 0);
     let began = Instant::now();
