@@ -199,9 +199,9 @@ fn long_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), ProtobufFault> {
     }
     // Times have nine bytes, negative numbers ten.
     match *rest {
-        [ninth @ 0..0x80, ..] => Ok((squeezed(word) | u64::from(ninth) << 56, 9)),
+        [ninth @ 0..0x80, ..] => Ok((squeezed(word) | (u64::from(ninth) << 56), 9)),
         [ninth, tenth @ 0..0x80, ..] => {
-            let high = u64::from(ninth & 0x7f) << 56 | u64::from(tenth) << 63;
+            let high = (u64::from(ninth & 0x7f) << 56) | (u64::from(tenth) << 63);
             Ok((squeezed(word) | high, 10))
         }
         _ => varint_by_bytes(bytes, at),
@@ -211,9 +211,9 @@ fn long_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), ProtobufFault> {
 /// Puts the lower seven bits of eight bytes together.
 #[inline]
 fn squeezed(word: u64) -> u64 {
-    let pairs = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
-    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
-    fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
+    let pairs = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+    (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4)
 }
 
 #[cold]

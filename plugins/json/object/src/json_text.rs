@@ -91,13 +91,13 @@ pub fn put_integer(value: i64, out: &mut impl ByteSink) {
 #[inline]
 fn eight_digits(value: u64) -> ([u8; 8], usize) {
     // Two numbers of four digits, then four of two, then eight, the first ones in the lowest bits.
-    let fours = value / 10_000 | value % 10_000 << 32;
-    let hundreds = (fours * 10_486) >> 20 & 0x7f_0000_007f;
-    let twos = hundreds | (fours - 100 * hundreds) << 16;
-    let tens = (twos * 103) >> 10 & 0x000f_000f_000f_000f;
-    let ones = tens | (twos - 10 * tens) << 8;
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
+    let twos = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | ((twos - 10 * tens) << 8);
     let zeros = (ones.trailing_zeros() / 8).min(7);
-    let text = (ones | ONES * u64::from(b'0')) >> (8 * zeros);
+    let text = (ones | (ONES * u64::from(b'0'))) >> (8 * zeros);
     (text.to_le_bytes(), 8 - zeros as usize)
 }
 
