@@ -26,6 +26,7 @@ enum Command {
     Inject(command::inject::Arguments),
     Flood(command::flood::Arguments),
     Admin(command::admin::Arguments),
+    Queue(command::queue::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +39,6 @@ fn main() -> ExitCode {
         Command::Inject(arguments) => command::inject::run(&arguments),
         Command::Flood(arguments) => command::flood::run(&arguments),
         Command::Admin(arguments) => command::admin::run(&arguments),
+        Command::Queue(arguments) => command::queue::run(&arguments),
     }
 }

@@ -87,7 +87,7 @@ impl BlockHeader {
             salt: u64_at(bytes, 56),
         };
         let is_ours = header.offset == offset && salt.is_none_or(|salt| salt == header.salt);
-        let is_whole = version == BLOCK_VERSION && body_bytes % 8 == 0;
+        let is_whole = version == BLOCK_VERSION && body_bytes.is_multiple_of(8);
         if is_ours && is_whole { Decoded::Header(header) } else { Decoded::Broken }
     }
 }

@@ -127,7 +127,7 @@ mod tests {
             assert_eq!((position.below, position.next, position.is_clean), (below, below + 10, below == 4));
         }
         assert_eq!(read_position(&file.file, 6), None, "another queue's");
-        let newer = 9 % 2 * SLOT_DISTANCE;
+        let newer = SLOT_DISTANCE;
         for byte in 0..64 {
             let mut kept = [0];
             file.file.read_at(&mut kept, newer + byte).unwrap();

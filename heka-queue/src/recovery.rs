@@ -77,7 +77,8 @@ impl fmt::Display for Recovery {
         }
         if self.blocks_quarantined > 0 {
             let (blocks, bytes) = (self.blocks_quarantined, self.bytes_quarantined);
-            write!(f, "; {blocks} damaged places, {bytes} bytes, moved to `quarantine/`")?;
+            let places = if blocks == 1 { "place" } else { "places" };
+            write!(f, "; {blocks} damaged {places}, {bytes} bytes, moved to `quarantine/`")?;
         }
         for (first, last) in self.lost.iter().take(3) {
             write!(f, "; messages among {first} to {last} are lost")?;
@@ -115,11 +116,11 @@ struct Opening<S> {
 }
 
 /// A segment that was found.
-struct SegmentFile<F> {
-    first: u64,
-    file: F,
-    len: u64,
-    head: Option<SegmentHead>,
+pub(crate) struct SegmentFile<F> {
+    pub(crate) first: u64,
+    pub(crate) file: F,
+    pub(crate) len: u64,
+    pub(crate) head: Option<SegmentHead>,
 }
 
 type Files<S> = Vec<SegmentFile<<S as Storage>::File>>;
@@ -230,7 +231,8 @@ impl<S: Storage> Opening<S> {
             }
             IdentityFile::Absent => {}
         }
-        let identity = identity_of(files);
+        let (identity, salt) = identity_of(files);
+        let identity = identity.unwrap_or_else(|| Identity::random(salt));
         self.io("write", IDENTITY, |storage| identity.write(storage))?;
         Ok(identity)
     }
@@ -322,11 +324,11 @@ impl<S: Storage> Opening<S> {
     }
 }
 
-/// Takes id and salt from a segment, as far as they are in one.
-fn identity_of<F: StorageFile>(files: &[SegmentFile<F>]) -> Identity {
-    let heads = files.iter().rev().filter_map(|file| SegmentHead::read(&file.file, file.len, None));
-    if let Some(head) = heads.take(1).next() {
-        return Identity { id: head.id, salt: head.salt };
+/// Takes id and salt from a segment, or where no head is sound the salt from a block.
+pub(crate) fn identity_of<F: StorageFile>(files: &[SegmentFile<F>]) -> (Option<Identity>, Option<u64>) {
+    let head = files.iter().rev().find_map(|file| SegmentHead::read(&file.file, file.len, None));
+    if let Some(head) = head {
+        return (Some(Identity { id: head.id, salt: head.salt }), Some(head.salt));
     }
     let salt = files.iter().find_map(|file| {
         let mut scan = Scan::new(&file.file, 0, file.len, None, true);
@@ -338,7 +340,7 @@ fn identity_of<F: StorageFile>(files: &[SegmentFile<F>]) -> Identity {
             }
         }
     });
-    Identity::random(salt)
+    (None, salt)
 }
 
 /// Makes the stream table from the last sound head and what follows it, up to the first damage.

@@ -17,7 +17,12 @@ pub(crate) struct Verified {
     /// The first place in it, other than its torn end, that is or was damaged.
     pub(crate) damaged_at: Option<u64>,
     pub(crate) damages: Damages,
+    /// Where they are, first and last byte + 1.
+    pub(crate) places: Vec<(u64, u64)>,
 }
+
+/// Most places that are kept.
+const PLACES_MAX: usize = 1000;
 
 /// Which segment is read.
 #[derive(Clone, Copy)]
@@ -112,6 +117,9 @@ impl Verification {
         self.verified.damaged_at.get_or_insert(damage.from);
         self.verified.damages.blocks += 1;
         self.verified.damages.bytes += damage.to - damage.from;
+        if self.verified.places.len() < PLACES_MAX {
+            self.verified.places.push((damage.from, damage.to));
+        }
         match damage.header {
             Some(header) if header.kind == BlockKind::Messages => {
                 self.verified.damages.lose(header.first, header.last);

@@ -2,7 +2,7 @@
 
 mod frames;
 mod listing;
-mod printer;
+pub(super) mod printer;
 mod text;
 
 use super::cause::cause;

@@ -9,5 +9,6 @@ pub(crate) mod flood;
 pub(crate) mod inject;
 mod peer;
 pub(crate) mod plugins;
+pub(crate) mod queue;
 pub(crate) mod run;
 mod size;

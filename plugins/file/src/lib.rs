@@ -1,8 +1,10 @@
 //! Reads and writes files: input `file` follows them through rotations, output `file` appends to them.
 
+mod identity;
 mod input;
 mod output;
 mod reason;
+mod tail;
 
 use heka_plugin_api::export_plugin;
 use input::FileInput;

@@ -1,1 +1,27 @@
-//! Carries messages from host to host, acknowledged end to end.
+//! Carries messages from host to host, acknowledged end to end: input `hop`, output `hop`.
+//!
+//! [`protocol`] says what goes over the wire, to the byte.
+
+mod bell;
+mod complaints;
+mod exposure;
+mod incoming;
+mod input;
+mod intervals;
+mod link;
+mod output;
+pub mod protocol;
+mod reason;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use heka_plugin_api::export_plugin;
+use input::HopInput;
+use output::HopOutput;
+
+export_plugin! {
+    input "hop" => HopInput,
+    output "hop" => HopOutput,
+}

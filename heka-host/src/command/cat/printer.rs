@@ -11,7 +11,7 @@ const WRITE_BYTES: usize = 64 << 10;
 
 /// The form of a printed message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub(super) enum Format {
+pub(in crate::command) enum Format {
     /// A line with the header, then the payload and a line for each field.
     Text,
     /// A JSON object in a line.
@@ -25,7 +25,7 @@ pub(super) enum Format {
 }
 
 /// Writes messages in one format.
-pub(super) struct Printer {
+pub(in crate::command) struct Printer {
     format: Format,
     out: Box<dyn Write>,
     bytes: Vec<u8>,
@@ -34,12 +34,12 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    pub(super) fn new(format: Format, out: Box<dyn Write>) -> Printer {
+    pub(in crate::command) fn new(format: Format, out: Box<dyn Write>) -> Printer {
         Printer { format, out, bytes: Vec::new(), clock: Clock::default(), lines: LineWriter::default() }
     }
 
     /// Prints one message; `frame` are its bytes.
-    pub(super) fn print(&mut self, message: &Message<'_>, frame: &[u8]) -> io::Result<()> {
+    pub(in crate::command) fn print(&mut self, message: &Message<'_>, frame: &[u8]) -> io::Result<()> {
         match self.format {
             Format::Text => put_text(message, &mut self.clock, &mut self.bytes),
             Format::Json => {
@@ -59,7 +59,7 @@ impl Printer {
     }
 
     /// Writes out what was gathered.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(in crate::command) fn flush(&mut self) -> io::Result<()> {
         if !self.bytes.is_empty() {
             let written = self.out.write_all(&self.bytes).and_then(|()| self.out.flush());
             self.bytes.clear();
@@ -69,7 +69,7 @@ impl Printer {
     }
 
     /// Writes out the rest; with [`Format::Count`], the counts.
-    pub(super) fn finish(&mut self, processed: u64, matched: u64) -> io::Result<()> {
+    pub(in crate::command) fn finish(&mut self, processed: u64, matched: u64) -> io::Result<()> {
         if self.format == Format::Count {
             writeln!(self.bytes, "processed {processed}, matched {matched}")?;
         }

@@ -28,12 +28,6 @@ impl FileInput {
         Ok(())
     }
 
-    /// Returns the open streams with their ids.
-    #[cfg(test)]
-    pub fn streams(&mut self) -> Vec<(u64, heka_plugin_api::Stream)> {
-        self.follower.as_mut().map(Follower::streams).unwrap_or_default()
-    }
-
     /// As `acknowledged`.
     pub fn acknowledge(&mut self, stream_id: u64, position: u64) {
         if let Some(follower) = &mut self.follower {

@@ -1,7 +1,7 @@
 //! The files that are followed: by inode, by path, in the order of their turns, and which of them are open.
 
-use super::fingerprint::Identity;
 use super::followed_file::FollowedFile;
+use crate::identity::Identity;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,11 @@ impl FileSet {
             open: 0,
             open_max,
         }
+    }
+
+    /// Changes how many files may be open.
+    pub fn set_open_max(&mut self, open_max: usize) {
+        self.open_max = open_max;
     }
 
     /// Returns the count of files.
@@ -139,7 +144,8 @@ impl FileSet {
         self.used.push_back(slot);
     }
 
-    /// Closes the file that was used first of those open; one whose name is gone could not be opened again.
+    /// Closes the file that was used first of those open; one whose name is gone could not be opened again, and a
+    /// compressed one only from its beginning.
     pub fn close_one(&mut self) -> bool {
         for round in 0..2 {
             for _ in 0..self.used.len() {
@@ -149,7 +155,7 @@ impl FileSet {
                     continue;
                 }
                 // Those that wait for their turn are spared in the first round.
-                if file.detached.is_some() || round == 0 && file.is_queued {
+                if file.detached.is_some() || file.is_gzip || round == 0 && file.is_queued {
                     self.used.push_back(slot);
                     continue;
                 }

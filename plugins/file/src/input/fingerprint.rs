@@ -1,27 +1,11 @@
 //! Tells whether a file is still the one that was read: its inode, and hashes of its edges.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 
 /// Bytes hashed at the beginning of a file, and before a position.
 pub const EDGE_BYTES: u64 = 1024;
-
-/// Device and inode: the same for all names of a file, and used again after its deletion.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Identity {
-    /// Number of the device.
-    pub device: u64,
-    /// Number of the inode on it.
-    pub inode: u64,
-}
-
-impl Identity {
-    /// Returns the identity of the file that was looked at.
-    pub fn of(metadata: &Metadata) -> Identity {
-        Identity { device: metadata.dev(), inode: metadata.ino() }
-    }
-}
 
 /// Hash of a piece of a file, with the piece's length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +19,11 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Of nothing: every file has it.
     pub const EMPTY: Fingerprint = Fingerprint { len: 0, hash: FNV_OFFSET };
+
+    /// Takes the fingerprint of bytes, at most [`EDGE_BYTES`].
+    pub fn of(bytes: &[u8]) -> Fingerprint {
+        Fingerprint { len: bytes.len() as u64, hash: fnv1a(bytes) }
+    }
 
     /// Takes the fingerprint of a file's first bytes.
     pub fn of_head(file: &File) -> io::Result<Fingerprint> {
@@ -71,7 +60,7 @@ fn of_range(file: &File, start: u64, len: u64) -> io::Result<Fingerprint> {
     let mut edge = [0; EDGE_BYTES as usize];
     let edge = &mut edge[..len.min(EDGE_BYTES) as usize];
     let len = read_at(file, edge, start)?;
-    Ok(Fingerprint { len: len as u64, hash: fnv1a(&edge[..len]) })
+    Ok(Fingerprint::of(&edge[..len]))
 }
 
 /// Reads until the room is full or the file ends; returns the count of bytes.

@@ -3,15 +3,15 @@
 use super::complaints::Complaints;
 use super::config::{Config, Watch};
 use super::file_set::FileSet;
-use super::fingerprint::Identity;
 use super::followed_file::{FollowedFile, Turn};
 use super::patterns::Patterns;
 use super::positions::Positions;
 use super::watcher::{Change, Watcher};
+use crate::identity::Identity;
 use crate::reason::reason;
 use heka_plugin_api::{Context, Counter, PluginError, Read, Reader, StopSignal};
 use rustix::process::{Resource, getrlimit};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -25,7 +25,7 @@ const CALL_BYTES: usize = 512 << 10;
 /// A call gives no more turns than this, so that acknowledgements are not kept waiting by thousands of small files.
 const CALL_TURNS: usize = 1_000;
 /// Directories that come and go cause a look at everything at most this often.
-const SCAN_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const SCAN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows files.
 pub struct Follower {
@@ -37,8 +37,12 @@ pub struct Follower {
     pub(super) complaints: Complaints,
     /// Slots of files that no path leads to any more.
     pub(super) detached: Vec<usize>,
-    /// Files that are not read, such as compressed ones.
-    pub(super) skipped: HashSet<Identity>,
+    /// Compressed files that are read already, with size and time of change.
+    pub(super) skipped: HashMap<Identity, (u64, i64)>,
+    /// Slots of files that wait until their place is saved.
+    unsaved: Vec<usize>,
+    /// Whether files of a predecessor were taken over, and not looked at since.
+    taken_over: bool,
     /// How many looks at everything there were.
     pub(super) scans: u64,
     pub(super) next_scan: Instant,
@@ -73,7 +77,9 @@ impl Follower {
             positions,
             complaints,
             detached: Vec::new(),
-            skipped: HashSet::new(),
+            skipped: HashMap::new(),
+            unsaved: Vec::new(),
+            taken_over: false,
             scans: 0,
             next_scan: now,
             scanned_at: None,
@@ -89,32 +95,62 @@ impl Follower {
         })
     }
 
-    /// Goes on where a stopped follower was.
+    /// Goes on where another follower is: with its files and streams, or, when it has ended, with its positions.
     pub fn take_over(&mut self, predecessor: &mut Follower) {
-        self.positions.take_over(&mut predecessor.positions);
+        self.positions.take_over(&mut predecessor.positions, &mut self.complaints);
+        if predecessor.ended {
+            self.positions.miss_all();
+            return;
+        }
+        self.files = std::mem::replace(&mut predecessor.files, FileSet::new(1));
+        self.files.set_open_max(open_files_max(&self.config));
+        self.detached = std::mem::take(&mut predecessor.detached);
+        self.skipped = std::mem::take(&mut predecessor.skipped);
+        self.unsaved = std::mem::take(&mut predecessor.unsaved);
+        self.taken_over = true;
+        for slot in self.files.slots() {
+            let Some(file) = self.files.at(slot) else { continue };
+            file.watch = None;
+            let (path, open) = (file.path.clone(), file.file.clone());
+            match open.map_or_else(|| File::open(&path).map(Arc::new), Ok) {
+                Ok(open) => self.watch(slot, &open, &path),
+                Err(_) => self.polls = true,
+            }
+            self.files.queue(slot);
+        }
     }
 
-    /// Returns the open streams with their ids.
-    #[cfg(test)]
-    pub fn streams(&mut self) -> Vec<(u64, heka_plugin_api::Stream)> {
-        let slots = self.files.slots();
-        slots
-            .into_iter()
-            .filter_map(|slot| self.files.at(slot).and_then(|file| Some((file.id, file.stream?))))
-            .collect()
+    /// Tells the host which streams of the predecessor's go on, and closes those that no pattern names any more.
+    fn keep_streams(&mut self, reader: &mut Reader<'_>) {
+        for slot in self.files.slots() {
+            let Some(file) = self.files.at(slot) else { continue };
+            let position = file.stream.map_or(file.offset, |stream| reader.position(stream));
+            let (is_detached, path) = (file.detached.is_some(), file.path.clone());
+            if is_detached || self.patterns.naming(&path).is_some() {
+                continue;
+            }
+            let Some(file) = self.remove(slot) else { continue };
+            if let Some(stream) = file.stream {
+                reader.close_stream(stream, false);
+            }
+            self.positions.pause(file.id, position, file.file);
+        }
     }
 
     /// Takes what the host acknowledged.
     pub fn acknowledge(&mut self, stream_id: u64, position: u64) {
         self.positions.acknowledge(stream_id, position);
         if self.ended {
-            self.positions.save_if_due(&mut self.complaints);
+            self.positions.maintain(&mut self.complaints);
         }
     }
 
     /// Reads what is there; waits for it at most `timeout`.
     pub fn read(&mut self, reader: &mut Reader<'_>, timeout: Duration) -> Read {
         let deadline = Instant::now() + timeout;
+        if std::mem::take(&mut self.taken_over) {
+            self.keep_streams(reader);
+        }
         loop {
             if self.ended || self.stop.is_raised() {
                 return self.end(reader);
@@ -124,16 +160,26 @@ impl Follower {
                 if self.give_turns(reader) > 0 {
                     return Read::Some;
                 }
+                if self.positions.maintain(&mut self.complaints) {
+                    self.queue_saved();
+                }
                 if self.files.has_ready() {
                     continue;
                 }
             }
-            if !self.config.follow {
-                return self.end(reader);
-            }
             let now = Instant::now();
-            if now >= deadline {
-                return Read::Idle;
+            if self.unsaved.is_empty() {
+                if !self.config.follow {
+                    return self.end(reader);
+                }
+                if now >= deadline {
+                    return Read::Idle;
+                }
+            } else if now >= deadline {
+                // There is something to read, as soon as this is saved.
+                self.positions.save(&mut self.complaints);
+                self.queue_saved();
+                continue;
             }
             self.wait(now, deadline);
         }
@@ -157,7 +203,19 @@ impl Follower {
             self.next_poll = Some(now + self.config.poll_interval.0);
         }
         self.close_detached(reader);
-        self.positions.save_if_due(&mut self.complaints);
+        if self.positions.maintain(&mut self.complaints) {
+            self.queue_saved();
+        }
+    }
+
+    /// Gives a turn to the files that waited for a save.
+    fn queue_saved(&mut self) {
+        for slot in std::mem::take(&mut self.unsaved) {
+            if let Some(file) = self.files.at(slot) {
+                file.is_unsaved = false;
+            }
+            self.files.queue(slot);
+        }
     }
 
     /// Takes the changes that were told.
@@ -188,9 +246,6 @@ impl Follower {
                 break;
             }
             let Some(slot) = self.files.next() else { break };
-            if self.positions.has_new_ids() {
-                self.positions.save(&mut self.complaints);
-            }
             handed_on += self.give_turn(slot, reader);
         }
         self.bytes.add(handed_on as u64);
@@ -201,10 +256,16 @@ impl Follower {
     pub(super) fn give_turn(&mut self, slot: usize, reader: &mut Reader<'_>) -> usize {
         let turn = self.open_again(slot).and_then(|open| {
             let file = self.files.at(slot).ok_or(io::ErrorKind::NotFound)?;
-            file.turn(&open, reader, self.config.read_bytes.0 as usize)
+            let covered = self.positions.covered(file.id);
+            let turn = file.turn(&open, reader, self.config.read_bytes.0 as usize, covered)?;
+            if turn == Turn::Uncovered {
+                self.positions.cover(file.id, &open)?;
+            }
+            Ok(turn)
         });
         let Some(file) = self.files.at(slot) else { return 0 };
-        file.is_failed = turn.is_err();
+        // What is compressed is tried again when it changes: that takes long.
+        file.is_failed = turn.is_err() && !file.is_gzip;
         match turn {
             Ok(Turn::Data { len, more }) => {
                 file.detached = file.detached.map(|_| Instant::now());
@@ -215,7 +276,12 @@ impl Follower {
             }
             Ok(Turn::End) => {}
             Ok(Turn::Truncated) => self.begin_anew(slot, reader),
-            Ok(Turn::Compressed) => self.skip_compressed(slot),
+            Ok(Turn::Uncovered) => {
+                file.is_unsaved = true;
+                self.unsaved.push(slot);
+            }
+            Ok(Turn::Compressed) => self.attach_compressed(slot),
+            Ok(Turn::Finished) => self.finish_compressed(slot, reader),
             Err(error) => self.complaints.failed(&file.path, "read", &error),
         }
         0
@@ -256,34 +322,57 @@ impl Follower {
     /// Reads a file that was cut or rewritten as another stream, from its first byte.
     fn begin_anew(&mut self, slot: usize, reader: &mut Reader<'_>) {
         let Some(file) = self.files.at(slot) else { return };
-        let Some(open) = file.file.clone() else { return };
-        match self.positions.begin(file.identity, &open, &file.path, 0) {
+        let (id, identity, path) = (file.id, file.identity, file.path.clone());
+        let (Some(open), end) = (file.file.clone(), (file.offset, file.tail())) else { return };
+        self.positions.cut(id, Some(end));
+        let goes_on = self.go_on_in_copy(slot);
+        let begun = self.positions.begin(identity, &open, &path, 0);
+        let Some(file) = self.files.at(slot) else { return };
+        match begun {
             Ok(id) => {
-                self.complaints.note(format_args!(
-                    "`{}` was truncated: reading from its beginning",
-                    file.path.display()
-                ));
-                let (old, stream) = (file.id, file.stream);
+                self.complaints
+                    .note(format_args!("`{}` was truncated: reading from its beginning", path.display()));
+                let stream = file.stream.filter(|_| !goes_on);
                 file.restart(id);
                 if let Some(stream) = stream {
                     reader.close_stream(stream, true);
                 }
-                self.positions.forget(old);
                 self.files.queue(slot);
             }
             Err(error) => {
+                if goes_on {
+                    // They are the copy's.
+                    (file.id, file.stream) = (0, None);
+                }
                 file.is_failed = true;
-                self.complaints.failed(&file.path, "read", &error);
+                self.complaints.failed(&path, "read", &error);
             }
         }
     }
 
-    fn skip_compressed(&mut self, slot: usize) {
+    /// A file was written that is compressed.
+    fn attach_compressed(&mut self, slot: usize) {
         let Some(file) = self.remove(slot) else { return };
-        self.skipped.insert(file.identity);
         self.positions.forget(file.id);
-        let path = file.path.display();
-        self.complaints.about(&file.path, format_args!("`{path}` is compressed by gzip: left out"));
+        let Some(open) = file.file else { return };
+        let result =
+            open.metadata().and_then(|metadata| self.attach_gzip(&file.path, open, &metadata, false));
+        if let Err(error) = result {
+            self.complaints.failed(&file.path, "read", &error);
+        }
+    }
+
+    /// A compressed file is read to its end.
+    fn finish_compressed(&mut self, slot: usize, reader: &mut Reader<'_>) {
+        let Some(file) = self.remove(slot) else { return };
+        self.detached.retain(|detached| *detached != slot);
+        if let Some(stream) = file.stream {
+            reader.close_stream(stream, true);
+        }
+        if let Some(Ok(metadata)) = file.file.map(|open| open.metadata()) {
+            self.skip(&metadata);
+        }
+        self.positions.end(file.id, file.offset, None);
     }
 
     /// Stops following a file.
@@ -304,7 +393,7 @@ impl Follower {
             // The last look: a change may have been told that is not gathered yet.
             if !is_due
                 || self.give_turn(slot, reader) > 0
-                || self.files.at(slot).is_some_and(|file| file.is_queued)
+                || self.files.at(slot).is_some_and(|file| file.is_queued || file.is_unsaved)
             {
                 index += 1;
                 continue;
@@ -352,7 +441,7 @@ impl Follower {
         if gathers {
             until = until.min(self.gather_at);
         }
-        self.watcher.wait(!gathers, until.saturating_duration_since(now));
+        self.watcher.wait(!gathers, self.positions.done(), until.saturating_duration_since(now));
     }
 }
 

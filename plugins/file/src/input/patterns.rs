@@ -71,6 +71,15 @@ impl Patterns {
         (!self.excludes(path)).then_some(included.text.as_str())
     }
 
+    /// Tells whether a pattern may name what a file becomes that is rotated and compressed.
+    pub fn may_name_compressed(&self, path: &Path) -> bool {
+        [".gz", ".1.gz", "-20260101.gz"].iter().any(|suffix| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            self.naming(Path::new(&name)).is_some()
+        })
+    }
+
     /// Finds the directories in which files or directories may appear that the patterns name.
     ///
     /// Where a directory doesn't exist it is the nearest one above.

@@ -1,27 +1,55 @@
 //! The text in which positions are kept between runs.
 //!
 //! ```text
-//! heka file positions 1
+//! heka file positions 2
 //! pattern <path>                    one line for each pattern of that run
-//! file <id> <device> <inode> <position> <head length> <head hash> <tail length> <tail hash> <seen> <path>
+//! <state> <id> <device> <inode> <position> <head length> <head hash> <tail length> <tail hash> <seen> <path> <target>
 //! sum <FNV-1a of all bytes before this line>
 //! ```
 //!
+//! `state` is one of
+//!
+//! * `file`: the stream is read from this file;
+//! * `gzip`: it is read from this file, decompressed; position, head and tail are of what that gives;
+//! * `cut`: what was in the file is no longer there; the rest may be found in a copy of it (no device and inode);
+//! * `done`: everything up to the position is read and acknowledged, and there is no more.
+//!
 //! `id`, hashes and the sum are hexadecimal, the other numbers decimal. The head is the file's first ≤ 1 KiB, the
-//! tail the ≤ 1 KiB before the position. `seen` is when the file was last followed, in seconds since 1970. In
-//! paths `%`, blanks, control characters and bytes that are not ASCII are written `%XX`.
+//! tail the ≤ 1 KiB before the position. `seen` is when the file was last followed, in seconds since 1970. `path` is
+//! where the file was found, and `target` the same without symlinks on the way; version 1 has no target, and no other
+//! state than `file`. In paths `%`, blanks, control characters and bytes that are not ASCII are written `%XX`.
 
-use super::fingerprint::{Fingerprint, Identity, fnv1a};
+use super::fingerprint::{Fingerprint, fnv1a};
+use crate::identity::Identity;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-const FIRST_LINE: &str = "heka file positions 1\n";
+const FIRST_LINE: &str = "heka file positions 2\n";
+const FIRST_LINE_1: &str = "heka file positions 1\n";
+
+/// What is left of a stream to read, and where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It is in the file.
+    File,
+    /// It is in the file, compressed by gzip.
+    Gzip,
+    /// It is no longer in the file, and may be in a copy.
+    Cut,
+    /// There is nothing left.
+    Done,
+}
+
+const STATES: [(State, &str); 4] =
+    [(State::File, "file"), (State::Gzip, "gzip"), (State::Cut, "cut"), (State::Done, "done")];
 
 /// What is kept of one stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Kept {
+    /// What is left to read, and where.
+    pub state: State,
     /// Id of the stream.
     pub id: u64,
     /// The file's device and inode.
@@ -36,6 +64,8 @@ pub struct Kept {
     pub seen: u64,
     /// Where the file was.
     pub path: PathBuf,
+    /// The same without symlinks.
+    pub target: PathBuf,
 }
 
 /// Writes patterns and streams.
@@ -46,11 +76,14 @@ pub fn write<'a>(patterns: impl Iterator<Item = &'a str>, streams: impl Iterator
         escape(&mut text, Path::new(pattern));
         text.push('\n');
     }
-    for Kept { id, identity, position, head, tail, seen, path } in streams {
+    for Kept { state, id, identity, position, head, tail, seen, path, target } in streams {
+        let name = STATES.iter().find(|(known, _)| known == state).map_or("", |(_, name)| name);
         let Identity { device, inode } = identity;
-        let _ = write!(text, "file {id:016x} {device} {inode} {position} {} {:016x}", head.len, head.hash);
+        let _ = write!(text, "{name} {id:016x} {device} {inode} {position} {} {:016x}", head.len, head.hash);
         let _ = write!(text, " {} {:016x} {seen} ", tail.len, tail.hash);
         escape(&mut text, path);
+        text.push(' ');
+        escape(&mut text, target);
         text.push('\n');
     }
     let sum = fnv1a(text.as_bytes());
@@ -64,8 +97,11 @@ pub fn write<'a>(patterns: impl Iterator<Item = &'a str>, streams: impl Iterator
 /// What is wrong with the text, with the number of the line.
 pub fn read(text: &[u8]) -> Result<(Vec<String>, Vec<Kept>), String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
-    if !text.starts_with(FIRST_LINE) {
-        return Err("its first line is not `heka file positions 1`".to_owned());
+    if ![FIRST_LINE, FIRST_LINE_1].iter().any(|first| text.starts_with(first)) {
+        return Err(match text.strip_prefix("heka file positions ").and_then(|rest| rest.lines().next()) {
+            Some(version) => format!("they are of version {version}, and this is version 2"),
+            None => "its first line is not `heka file positions 2`".to_owned(),
+        });
     }
     let sum_at = text.rfind("sum ").ok_or("it is cut off: its last line is no sum")?;
     let sum = text[sum_at + 4..].strip_suffix('\n').and_then(|sum| u64::from_str_radix(sum, 16).ok());
@@ -79,14 +115,15 @@ pub fn read(text: &[u8]) -> Result<(Vec<String>, Vec<Kept>), String> {
             Some(("pattern", path)) => {
                 patterns.push(unescape(path).ok_or_else(bad)?.to_string_lossy().into_owned());
             }
-            Some(("file", rest)) => streams.push(stream(rest).ok_or_else(bad)?),
-            _ => return Err(bad()),
+            Some((state, rest)) => streams.push(stream(state, rest).ok_or_else(bad)?),
+            None => return Err(bad()),
         }
     }
     Ok((patterns, streams))
 }
 
-fn stream(rest: &str) -> Option<Kept> {
+fn stream(state: &str, rest: &str) -> Option<Kept> {
+    let state = STATES.iter().find(|(_, name)| *name == state)?.0;
     let mut words = rest.split(' ');
     let id = hexadecimal(words.next()?)?;
     let mut decimal = || words.next()?.parse::<u64>().ok();
@@ -97,7 +134,9 @@ fn stream(rest: &str) -> Option<Kept> {
     let tail = Fingerprint { len: tail_len, hash: hexadecimal(words.next()?)? };
     let seen = words.next()?.parse().ok()?;
     let path = PathBuf::from(unescape(words.next()?)?);
-    words.next().is_none().then_some(Kept { id, identity, position, head, tail, seen, path })
+    let target = words.next().map_or(Some(path.clone()), |word| unescape(word).map(PathBuf::from))?;
+    let kept = Kept { state, id, identity, position, head, tail, seen, path, target };
+    words.next().is_none().then_some(kept)
 }
 
 fn hexadecimal(word: &str) -> Option<u64> {
@@ -139,7 +178,18 @@ mod tests {
         let print = Fingerprint { len: number % 1025, hash: id.rotate_left(7) };
         let identity = Identity { device: number, inode: id };
         let path = PathBuf::from(OsString::from_vec(path));
-        Kept { id, identity, position: number, head: print, tail: print, seen: number / 2, path }
+        let (state, target) = (STATES[(number % 4) as usize].0, path.join("x"));
+        Kept {
+            state,
+            id,
+            identity,
+            position: number,
+            head: print,
+            tail: print,
+            seen: number / 2,
+            path,
+            target,
+        }
     }
 
     #[test]
@@ -147,7 +197,9 @@ mod tests {
         let good = write(["/a*"].into_iter(), [kept(1, 2, b"/a".to_vec())].iter());
         assert!(read(good.as_bytes()).is_ok());
         let check = |text: &[u8], reason: &str| assert_eq!(read(text), Err(reason.to_owned()));
-        check(b"", "its first line is not `heka file positions 1`");
+        check(b"", "its first line is not `heka file positions 2`");
+        check(b"heka file positions 3\nmore", "they are of version 3, and this is version 2");
+        check(&[0; 100], "its first line is not `heka file positions 2`");
         check(b"\xff", "it is not text");
         check(FIRST_LINE.as_bytes(), "it is cut off: its last line is no sum");
         check(&good.as_bytes()[..good.len() - 3], "its sum does not fit its content");
@@ -155,6 +207,18 @@ mod tests {
         let body = format!("{FIRST_LINE}file 1 2\n");
         let text = format!("{body}sum {:x}\n", fnv1a(body.as_bytes()));
         check(text.as_bytes(), "line 2 can't be read");
+    }
+
+    #[test]
+    fn the_first_version_is_read() {
+        let body = "heka file positions 1\npattern /a*\nfile 1 2 3 4 5 6 7 8 9 /a\n";
+        let text = format!("{body}sum {:x}\n", fnv1a(body.as_bytes()));
+        let (patterns, streams) = read(text.as_bytes()).unwrap();
+        assert_eq!(patterns, ["/a*"]);
+        assert_eq!(
+            (streams[0].state, streams[0].position, &streams[0].target),
+            (State::File, 4, &"/a".into())
+        );
     }
 
     proptest! {

@@ -1,63 +1,17 @@
 //! The input as its host sees it: growth, rotation, restarts.
 
+mod compressed;
+mod reload;
 mod restarts;
 mod rotation;
 
-use super::config::Config;
 use super::file_input::FileInput;
+use heka_plugin_api::Read;
 use heka_plugin_api::testing::{InputTest, TestStream};
-use heka_plugin_api::{Context, Faults, Input, OptionSchema, PluginError, Read, Reader, Schema};
-use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The input with a state directory of its own, and with a host that acknowledges at once what it has cut.
-struct Acknowledged {
-    input: FileInput,
-    state_dir: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct AcknowledgedConfig {
-    state_dir: PathBuf,
-    input: Config,
-}
-
-impl Schema for AcknowledgedConfig {
-    const OPTIONS: &'static [OptionSchema] = &[];
-    const DOC: &'static str = "";
-}
-
-impl Input for Acknowledged {
-    type Config = AcknowledgedConfig;
-
-    fn check(config: &AcknowledgedConfig, faults: &mut Faults) {
-        FileInput::check(&config.input, faults);
-    }
-
-    fn open(config: AcknowledgedConfig, context: &mut Context) -> Result<Self, PluginError> {
-        Ok(Acknowledged { input: FileInput::open(config.input, context)?, state_dir: config.state_dir })
-    }
-
-    fn start(&mut self, _: Option<&mut Self>, context: &mut Context) -> Result<(), PluginError> {
-        self.input.start_in(&self.state_dir, None, context)
-    }
-
-    fn read(
-        &mut self,
-        reader: &mut Reader<'_>,
-        timeout: Duration,
-        context: &mut Context,
-    ) -> Result<Read, PluginError> {
-        let read = self.input.read(reader, timeout, context);
-        for (id, stream) in self.input.streams() {
-            self.input.acknowledge(id, reader.position(stream));
-        }
-        read
-    }
-}
 
 /// What to do once the streams are as said.
 type Step<'a> = (&'a str, &'a dyn Fn());
@@ -92,19 +46,31 @@ impl Case {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }
 
-    fn open(&self, options: &str) -> InputTest<Acknowledged> {
+    fn open(&self, options: &str) -> InputTest<FileInput> {
+        let mut input = self.opened(options);
+        input.start().unwrap();
+        input
+    }
+
+    /// Opens an input whose host acknowledges at once what it has cut.
+    fn opened(&self, options: &str) -> InputTest<FileInput> {
+        let mut input =
+            InputTest::open_in(&self.directory.path().join("state"), &self.options(options)).unwrap();
+        input.acknowledge_all();
+        input
+    }
+
+    fn options(&self, options: &str) -> String {
         let directory = self.directory.path().to_str().unwrap();
         let defaults =
             [("paths", "['DIR/logs/*.log']"), ("from", "'beginning'"), ("rotated_wait", "'100 ms'")];
-        let mut toml = "state_dir = 'DIR/state'\n[input]\n".to_owned() + options + "\n";
+        let mut toml = options.to_owned() + "\n";
         for (key, value) in defaults {
             if !options.contains(key) {
                 toml += &format!("{key} = {value}\n");
             }
         }
-        let mut input = InputTest::open(&toml.replace("DIR", directory)).unwrap();
-        input.start().unwrap();
-        input
+        toml.replace("DIR", directory)
     }
 
     /// Runs an input through the steps; returns the streams, by name and then in the order of opening.
@@ -113,7 +79,7 @@ impl Case {
         self.steps(&mut input, steps)
     }
 
-    fn steps(&self, input: &mut InputTest<Acknowledged>, steps: &[Step<'_>]) -> Vec<TestStream> {
+    fn steps(&self, input: &mut InputTest<FileInput>, steps: &[Step<'_>]) -> Vec<TestStream> {
         let mut left = steps.iter();
         let mut step = left.next();
         let mut found = String::new();

@@ -150,9 +150,11 @@ impl Watcher {
         any
     }
 
-    /// Waits until something changes (unless `changes` is false), stop is asked for, or the time is over.
-    pub fn wait(&self, changes: bool, timeout: Duration) {
+    /// Waits until something changes (unless `changes` is false), `also` is readable, stop is asked for, or the time is
+    /// over.
+    pub fn wait(&self, changes: bool, also: Option<&OwnedFd>, timeout: Duration) {
         let mut fds = vec![PollFd::new(&*self.wake, PollFlags::IN)];
+        fds.extend(also.map(|fd| PollFd::new(fd, PollFlags::IN)));
         if let Some(inotify) = self.inotify.as_ref().filter(|_| changes) {
             fds.push(PollFd::new(inotify, PollFlags::IN));
         }

@@ -1,10 +1,9 @@
 //! The output's life, and the way of a batch into files.
 
 use super::config::Config;
-use super::open_file::Failure;
+use super::open_file::{Delivered as Place, Failure};
 use super::open_files::OpenFiles;
 use super::path_template::{PathTemplate, unescaped};
-use crate::reason::reason;
 use heka_plugin_api::{Context, Counter, Delivered, Delivery, Faults, Message, Output, PluginError, now};
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ pub struct FileOutput {
     /// The payloads as lines, when there is no encoder.
     lines: Vec<u8>,
     bytes: Counter,
+    repeated: Counter,
     open_files: Counter,
 }
 
@@ -32,6 +32,9 @@ struct Records<'a, 'd> {
     written: usize,
     /// How many were told to the host: the delivery no longer shows them.
     told: usize,
+    /// Id of the durable queue that they come from, and their numbers in it.
+    queue: Option<[u8; 16]>,
+    numbers: &'a [u64],
 }
 
 /// Consecutive records with the same path.
@@ -60,22 +63,34 @@ impl Output for FileOutput {
             context.set_ticker(ticker(&config));
         }
         Ok(FileOutput {
-            files: OpenFiles::new(&config, template.as_ref().map(|template| template.base().to_owned())),
+            files: OpenFiles::new(
+                &config,
+                template.as_ref().map(|template| template.base().to_owned()),
+                context.instance(),
+            ),
             config,
             template,
             path,
             next_path: Vec::new(),
             lines: Vec::new(),
             bytes: context.counter("bytes"),
+            repeated: context.counter("repeated"),
             open_files: context.counter("open_files"),
         })
     }
 
-    fn start(&mut self, predecessor: Option<&mut Self>, _: &mut Context) -> Result<(), PluginError> {
-        if let Some(predecessor) = predecessor {
-            predecessor.files.close_all();
+    fn start(&mut self, predecessor: Option<&mut Self>, context: &mut Context) -> Result<(), PluginError> {
+        let Some(predecessor) = predecessor else {
+            self.files.load(context.state_dir()).map_err(PluginError::retry)?;
+            return self.open_only_file();
+        };
+        self.files.take_over(&mut predecessor.files);
+        let result = self.open_only_file();
+        if result.is_err() {
+            // The predecessor may have to go on.
+            predecessor.files.take_over(&mut self.files);
         }
-        self.open_only_file()
+        result
     }
 
     fn deliver(
@@ -91,7 +106,8 @@ impl Output for FileOutput {
         }
         let is_encoded = !encoded.is_empty();
         let bytes = if is_encoded { encoded } else { &lines };
-        let mut records = Records { delivery, bytes, is_encoded, written: 0, told: 0 };
+        let (queue, numbers) = (delivery.queue(), delivery.sequences());
+        let mut records = Records { delivery, bytes, is_encoded, written: 0, told: 0, queue, numbers };
         let result = if self.template.is_some() {
             self.write_runs(&mut records, context)
         } else {
@@ -99,9 +115,15 @@ impl Output for FileOutput {
             self.write_run(&mut records, run).map_err(without_path)
         };
         let settled = self.settle(&mut records);
+        let told = records.told;
+        self.files.given(numbers.get(..told).unwrap_or_default());
         self.lines = lines;
         self.open_files.set(self.files.len() as u64);
         settled.and(result).map(|()| Delivered::Now)
+    }
+
+    fn sync(&mut self, context: &mut Context) -> Result<(), PluginError> {
+        self.files.sync_for_queue(context.state_dir()).map_err(without_path)
     }
 
     fn reopen(&mut self, _: &mut Context) -> Result<(), PluginError> {
@@ -110,12 +132,11 @@ impl Output for FileOutput {
     }
 
     fn tick(&mut self, _: &mut Context) -> Result<(), PluginError> {
-        if self.template.is_some() {
-            self.files.close_idle(self.config.idle_close.0);
-        }
-        let result = self.files.rotate_due(now()).map_err(without_path);
+        let closed =
+            if self.template.is_some() { self.files.close_idle(self.config.idle_close.0) } else { Ok(()) };
+        let result = closed.and(self.files.rotate_due(now()));
         self.open_files.set(self.files.len() as u64);
-        result
+        result.map_err(without_path)
     }
 }
 
@@ -170,46 +191,45 @@ impl FileOutput {
     fn write_run(&mut self, records: &mut Records<'_, '_>, mut run: Run) -> Result<(), Failure> {
         let (now, wall) = (Instant::now(), now());
         while run.count > 0 {
-            let file_len = self.files.at(&self.path, now, wall)?.len;
+            let file = self.files.at(&self.path, now, wall)?;
+            let known = records.known(run, |queue, numbers| file.known(queue, numbers));
+            let file_len = file.len;
+            if known > 0 {
+                let known = records.next(run, known);
+                records.written += known.count;
+                self.repeated.add(known.count as u64);
+                run.skip(known);
+                continue;
+            }
             let mut piece = records.whole(run, self.files.room(file_len));
             if piece.count == 0 && file_len > 0 {
                 self.files.rotate(&self.path, wall)?;
                 continue;
             }
             if piece.count == 0 {
-                piece = records.first(run);
+                piece = records.next(run, 1);
             }
-            self.append(records, piece, now, wall)?;
-            run.first += piece.count;
-            run.count -= piece.count;
-            run.start += piece.len;
-            run.len -= piece.len;
+            self.append(records, piece, wall)?;
+            run.skip(piece);
         }
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        records: &mut Records<'_, '_>,
-        piece: Run,
-        now: Instant,
-        wall: i64,
-    ) -> Result<(), Failure> {
-        let file = self.files.at(&self.path, now, wall)?;
-        match file.append(&records.bytes[piece.start..piece.start + piece.len]) {
+    fn append(&mut self, records: &mut Records<'_, '_>, piece: Run, wall: i64) -> Result<(), Failure> {
+        let bytes = &records.bytes[piece.start..piece.start + piece.len];
+        match self.files.append(&self.path, bytes, records.place(piece), wall) {
             Ok(()) => {
-                file.written_at = wall;
                 records.written += piece.count;
                 self.bytes.add(piece.len as u64);
                 Ok(())
             }
-            Err((written, error)) => {
+            Err((written, failure)) => {
                 let whole = records.whole(piece, written as u64);
-                file.take_back((written - whole.len) as u64);
-                file.grew(whole.len);
+                let torn = written - whole.len;
+                self.files.keep_whole(&self.path, &bytes[..whole.len], torn, records.place(whole))?;
                 records.written += whole.count;
                 self.bytes.add(whole.len as u64);
-                Err(Failure::later("write", &file.spot.path, &reason(&error)))
+                Err(failure)
             }
         }
     }
@@ -221,6 +241,16 @@ impl FileOutput {
         records.delivery.complete(written);
         records.told += written;
         Ok(())
+    }
+}
+
+impl Run {
+    /// Leaves out records at the beginning.
+    fn skip(&mut self, piece: Run) {
+        self.first += piece.count;
+        self.count -= piece.count;
+        self.start += piece.len;
+        self.len -= piece.len;
     }
 }
 
@@ -240,9 +270,21 @@ impl Records<'_, '_> {
         fitting
     }
 
-    /// Returns the first record of a run.
-    fn first(&self, run: Run) -> Run {
-        Run { count: 1, len: self.lens(run).next().unwrap_or(0), ..run }
+    /// Returns the first `count` records of a run.
+    fn next(&self, run: Run, count: usize) -> Run {
+        Run { count, len: self.lens(run).take(count).sum(), ..run }
+    }
+
+    /// Tells how many records at the beginning of a run are in its file already.
+    fn known(&self, run: Run, known: impl FnOnce(&[u8; 16], &[u64]) -> usize) -> usize {
+        let numbers = self.numbers.get(run.first..run.first + run.count).unwrap_or_default();
+        self.queue.as_ref().map_or(0, |queue| known(queue, numbers))
+    }
+
+    /// Returns where the file is in the queue when these records are written.
+    fn place(&self, run: Run) -> Option<Place> {
+        let last = self.numbers.get((run.first + run.count).checked_sub(1)?)?;
+        self.queue.map(|queue| Place { queue, below: last + 1 })
     }
 
     /// Lengths of a run's records.

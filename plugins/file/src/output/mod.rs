@@ -1,5 +1,7 @@
 //! Output `file`: a template gives each message its path, and open files take whole records.
 
+mod commit;
+mod commits;
 mod config;
 mod directory;
 mod file_output;

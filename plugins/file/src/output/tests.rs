@@ -1,5 +1,7 @@
 //! The output as its host sees it.
 
+mod crash;
+
 use super::file_output::FileOutput;
 use heka_plugin_api::OwnedMessage;
 use heka_plugin_api::testing::{OutputTest, message};
@@ -57,6 +59,23 @@ fn send(
 ) -> Result<Vec<(u32, String)>, (u32, String)> {
     let messages: Vec<_> = records.iter().map(|(kind, bytes)| (of_type(kind), bytes.as_bytes())).collect();
     output.deliver(&messages)
+}
+
+/// Runs one test in a process whose files can't grow beyond some KiB.
+fn run_limited(test: &str, kib: u32) {
+    let myself = std::env::current_exe().unwrap();
+    // The commits are smaller than the limit.
+    let command =
+        format!("trap '' XFSZ; ulimit -f {kib}; exec {} --exact --nocapture {test}", myself.display());
+    let mut child = std::process::Command::new("bash");
+    child.arg("-c").arg(command).env("HEKA_FILE_LIMITED", "1");
+    let result = child.output().unwrap();
+    let told = String::from_utf8_lossy(&result.stdout);
+    assert!(
+        result.status.success() && told.contains("1 passed"),
+        "{told}{}",
+        String::from_utf8_lossy(&result.stderr)
+    );
 }
 
 #[test]
@@ -170,14 +189,7 @@ fn what_was_not_written_whole_is_taken_back() {
     // A limit on the size of files is what can be set without a disk of one's own; the limit is the process's, so
     // it is set in a child that runs this one test.
     if std::env::var_os("HEKA_FILE_LIMITED").is_none() {
-        let myself = std::env::current_exe().unwrap();
-        let command = format!("trap '' XFSZ; ulimit -f 1; exec {} --exact --nocapture ", myself.display());
-        let name = "output::tests::what_was_not_written_whole_is_taken_back";
-        let mut child = std::process::Command::new("bash");
-        child.arg("-c").arg(command + name).env("HEKA_FILE_LIMITED", "1");
-        let result = child.output().unwrap();
-        let told = String::from_utf8_lossy(&result.stdout);
-        assert!(result.status.success() && told.contains("1 passed"), "{told}");
+        run_limited("output::tests::what_was_not_written_whole_is_taken_back", 1);
         return;
     }
     let record = format!("{}\n", "x".repeat(499));
