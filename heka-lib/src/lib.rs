@@ -28,7 +28,7 @@
 //!
 //! * [`config`]: files or texts become a [`Config`](config::Config), or all their faults with line and column.
 //! * [`plugin`]: plugins come from directories of plugin files, or are registered by value.
-//! * [`Router`]: start, inject, look at the counts, stop.
+//! * [`Router`]: start, inject, look at the counts, reload, stop.
 //! * [`matcher`] and [`splitter`] can be used on their own.
 
 pub mod config;
@@ -38,12 +38,14 @@ pub mod splitter;
 mod arena;
 mod batch;
 mod build;
+mod control;
 mod dead_letter;
 mod dead_letter_store;
 mod instance;
 mod limited_log;
 mod outlet;
 mod queue;
+mod reload;
 mod router;
 mod routes;
 mod stage;
@@ -52,5 +54,6 @@ mod stop;
 mod token;
 
 pub use heka_matcher as matcher;
+pub use reload::{Change, Reloaded};
 pub use router::{InjectError, Router, RouterOptions};
 pub use stats::{ChainCounts, InjectionCounts, InputCounts, OutputCounts, RouterStats};

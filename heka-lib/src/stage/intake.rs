@@ -84,6 +84,13 @@ impl Intake {
         })
     }
 
+    /// Goes on as another intake does, after everything gathered was routed; what is under way stays in the books.
+    pub(crate) fn change(&mut self, new: Intake) {
+        self.plan.routes.flush();
+        let ledger = std::mem::take(&mut self.ledger);
+        *self = Intake { ledger, ..new };
+    }
+
     pub(crate) fn writer(&mut self) -> &mut RecordWriter {
         &mut self.plan.writer
     }
@@ -313,6 +320,6 @@ impl Intake {
 
 fn open_decoder(spec: &InstanceSpec) -> Result<Instance, Failure> {
     let mut decoder = spec.open()?;
-    decoder.start()?;
+    decoder.start(None)?;
     Ok(decoder)
 }
