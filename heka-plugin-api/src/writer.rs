@@ -81,7 +81,12 @@ impl<'a> MessageWriter<'a> {
     ///
     /// # Errors
     /// As [`MessageWriter::copy`].
-    pub fn copy_from(&mut self, message: &Message<'_>, origin: Origin, flags: u16) -> Result<(), PluginError> {
+    pub fn copy_from(
+        &mut self,
+        message: &Message<'_>,
+        origin: Origin,
+        flags: u16,
+    ) -> Result<(), PluginError> {
         self.copy(message)?;
         // SAFETY: the record was just written here and nobody else has seen it.
         unsafe {

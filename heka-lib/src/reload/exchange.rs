@@ -29,9 +29,12 @@ pub(super) enum Fate<R, D> {
     Added(R),
 }
 
+/// The ways into outputs, by name.
+type Outlets = Vec<(String, Outlet)>;
+
 /// What the stages have gone over to; by part of the new blueprint.
 pub(super) struct Exchanged {
-    pub(super) outlets: Vec<(String, Outlet)>,
+    pub(super) outlets: Outlets,
     pub(super) plan: RoutePlan,
     pub(super) routes_changed: bool,
     pub(super) outputs: Vec<Fate<RunningOutput, OutputDifference>>,
@@ -95,7 +98,7 @@ struct Command {
 }
 
 enum Told {
-    Output(OutputChange),
+    Output(Box<OutputChange>),
     Input(InputCommand),
     Chain(ChainChange),
 }
@@ -147,7 +150,7 @@ impl Steps<'_> {
         Exchanged { outlets, plan, routes_changed, outputs, inputs, chains }
     }
 
-    fn outputs(&mut self) -> (Vec<Fate<RunningOutput, OutputDifference>>, Vec<(String, Outlet)>) {
+    fn outputs(&mut self) -> (Vec<Fate<RunningOutput, OutputDifference>>, Outlets) {
         let (mut outlets, receivers) = self.builder.outlets(&self.blueprint.outputs);
         let old: Vec<Option<usize>> =
             self.blueprint.outputs.iter().map(|output| self.old_output(output)).collect();
@@ -259,7 +262,7 @@ impl Steps<'_> {
         };
         let (retry, ticker) = (to.config.settings.retry.clone(), to.config.settings.ticker_interval);
         let (answer, answered) = Answer::new();
-        let told = Told::Output(OutputChange { plugin, encoder, retry, ticker, answer });
+        let told = Told::Output(Box::new(OutputChange { plugin, encoder, retry, ticker, answer }));
         Some(Command { told, answered })
     }
 
@@ -349,7 +352,7 @@ impl Steps<'_> {
             let running = self.running;
             let asked = match (changing, told) {
                 (Changing::Output(old, _), Told::Output(change)) => {
-                    let asked = Asked::new(&running.outputs[old].control, change, answered);
+                    let asked = Asked::new(&running.outputs[old].control, *change, answered);
                     running.outputs[old].outlet.call();
                     Some(asked)
                 }

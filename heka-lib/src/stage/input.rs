@@ -72,8 +72,10 @@ pub(super) struct Reading {
     sink: FrameSink,
     splitter: SplitterConfig,
     whole_datagrams: bool,
-    /// Whether some streams are those of an instance that another one has taken over from.
-    pub(super) inherits: bool,
+    /// Whether some streams are those of an instance that another one has taken over from …
+    inherits: bool,
+    /// … and whether that one has not read yet.
+    is_first_read: bool,
     pub(super) intake: Intake,
 }
 
@@ -93,6 +95,7 @@ impl InputStage {
             splitter: plan.splitter.clone(),
             whole_datagrams: are_whole(plan.splitter_named, &plan.splitter),
             inherits: false,
+            is_first_read: false,
             intake,
         });
         let back_off = BackOff::new(&RetryConfig::default());
@@ -159,8 +162,8 @@ impl InputStage {
         let mut reader = reader(&mut self.reading);
         let result = self.instance.read(&mut reader, wait);
         self.reading.intake.route_ready();
-        if self.reading.inherits && result.is_ok() {
-            self.reading.close_inherited();
+        if self.reading.is_first_read && result.is_ok() {
+            self.reading.close_inherited(false);
         }
         result
     }
@@ -413,17 +416,19 @@ impl Reading {
     /// Marks all streams as those of an instance that another one takes over from.
     pub(super) fn leave_streams(&mut self) {
         self.streams.iter_mut().flatten().for_each(|stream| stream.is_inherited = true);
-        self.inherits = true;
+        (self.inherits, self.is_first_read) = (true, true);
     }
 
-    /// Closes the streams that the successor did not go on with. What is left of one that can be read again is not
-    /// handed on.
-    pub(super) fn close_inherited(&mut self) {
-        self.inherits = false;
+    /// Closes the streams that the successor did not go on with, and hands on their incomplete last frames. Those that
+    /// can be read again it may open later; with `all` they are closed too, and nothing of them is handed on.
+    pub(super) fn close_inherited(&mut self, all: bool) {
+        (self.inherits, self.is_first_read) = (false, false);
         for index in 0..self.streams.len() {
             let left = self.streams[index].as_ref().filter(|stream| stream.is_inherited);
-            if let Some(flush) = left.map(|stream| !stream.is_named) {
-                self.close(index, flush);
+            match left.map(|stream| stream.is_named) {
+                Some(true) if !all => self.inherits = true,
+                Some(is_named) => self.close(index, !is_named),
+                None => {}
             }
         }
     }

@@ -99,7 +99,7 @@ impl InputStage {
         }
         self.drain();
         self.reading.leave_streams();
-        self.reading.close_inherited();
+        self.reading.close_inherited(true);
         self.reading.intake.routes().flush();
         if !self.settles() {
             let name = &self.plan.name;

@@ -216,7 +216,8 @@ impl<O: Output> OutputTest<O> {
             ends.push(ends.last().copied().unwrap_or(0) + bytes.len() as u32);
         }
         let batch = Batch { items: items.as_ptr(), len: items.len() as u32, completed: 0, ticket: 1 };
-        let sequences: Vec<u64> = (0..).skip(first_sequence.unwrap_or(0) as usize).take(items.len()).collect();
+        let sequences: Vec<u64> =
+            (0..).skip(first_sequence.unwrap_or(0) as usize).take(items.len()).collect();
         let mut delivery = abi::Delivery {
             batch,
             bytes: Slice::new(&bytes),
@@ -414,7 +415,8 @@ unsafe extern "C" fn stream_messages(context: *mut c_void, stream: u64, position
     // SAFETY: as above; the writer lives as long as the running `read_until`.
     let (streams, written) = unsafe {
         let streams = streams(context);
-        (&mut *streams, streams.written.map_or(0, |writer| (*writer).len as usize))
+        let written = streams.written.map_or(0, |writer| (*writer).len as usize);
+        (streams, written)
     };
     let count = written - std::mem::replace(&mut streams.handed_on, written);
     streams.streams[stream as usize].handed_on.push((position, count));
