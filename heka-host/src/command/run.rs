@@ -7,10 +7,11 @@ use heka_lib::config::{Config, Faults};
 use heka_lib::{Router, RouterOptions, RouterStats};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often the main thread looks at its signals.
@@ -19,7 +20,8 @@ const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 /// Run a router from a config until it is told to stop.
 ///
 /// SIGINT or SIGTERM: read no more, deliver what is under way, print the counts, end; a second one ends at once.
-/// SIGHUP: outputs open their files anew. SIGUSR1: print the counts.
+/// SIGHUP: read the config again and go over to it, if nothing is wrong with it; then outputs open their files anew.
+/// SIGUSR1: print the counts.
 /// The status is 0 when everything read was delivered, 1 when something was left, and 78 when the config is wrong.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  heka-host run heka.toml --once")]
@@ -45,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     match start(arguments) {
         Ok((config, router)) => {
             report_start(&config);
-            end(&serve(router, &signals))
+            end(&serve(&Arc::new(router), &signals, arguments))
         }
         Err(faults) => {
             config::print(&faults);
@@ -70,11 +72,12 @@ fn report_start(config: &Config) {
     log::info!("running: {inputs} inputs, {chains} chains, {outputs} outputs");
 }
 
-fn serve(mut router: Router, signals: &Signals) -> RouterStats {
+fn serve(router: &Arc<Router>, signals: &Signals, arguments: &Arguments) -> RouterStats {
+    let mut reloading: Option<JoinHandle<()>> = None;
     while !signals.stop.load(Ordering::Acquire) && !router.wait(SIGNAL_INTERVAL) {
-        if signals.reopen.swap(false, Ordering::AcqRel) {
-            log::info!("reopening files");
-            router.reopen();
+        let is_free = reloading.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_free && signals.reload.swap(false, Ordering::AcqRel) {
+            reloading = reload_aside(router, arguments);
         }
         if signals.report.swap(false, Ordering::AcqRel) {
             eprint!("{}", router.stats());
@@ -84,6 +87,35 @@ fn serve(mut router: Router, signals: &Signals) -> RouterStats {
         log::info!("stopping; once more to end at once");
     }
     router.stop()
+}
+
+/// Reloads on a thread of its own, so that the other signals are still seen.
+fn reload_aside(router: &Arc<Router>, arguments: &Arguments) -> Option<JoinHandle<()>> {
+    let (router, path, plugins) = (router.clone(), arguments.config.clone(), arguments.plugins.clone());
+    let reload = move || {
+        match reload(&router, &path, &plugins) {
+            Ok(done) => log::info!("{done}"),
+            Err(faults) => {
+                log::error!("not reloaded, everything goes on as before:");
+                faults.iter().for_each(|fault| log::error!("{fault}"));
+            }
+        }
+        log::info!("reopening files");
+        router.reopen();
+    };
+    let spawned = std::thread::Builder::new().name("reload".to_owned()).spawn(reload);
+    spawned.map_err(|error| log::error!("not reloaded: failed to start a thread: {error}")).ok()
+}
+
+/// Reads the config again and goes over to it.
+///
+/// # Errors
+/// All faults; then everything goes on as before.
+pub(crate) fn reload(router: &Router, path: &Path, plugins: &PluginDirs) -> Result<String, Faults> {
+    let (config, registry) = config::read_and_check(path, plugins)?;
+    let reloaded = router.reload(&config, &registry)?;
+    config.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    Ok(format!("reloaded: {reloaded}"))
 }
 
 fn end(stats: &RouterStats) -> ExitCode {
@@ -100,20 +132,20 @@ fn end(stats: &RouterStats) -> ExitCode {
 /// What the process was signalled.
 struct Signals {
     stop: Arc<AtomicBool>,
-    reopen: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
     report: Arc<AtomicBool>,
 }
 
 impl Signals {
     fn catch() -> std::io::Result<Signals> {
         let new = || Arc::new(AtomicBool::new(false));
-        let signals = Signals { stop: new(), reopen: new(), report: new() };
+        let signals = Signals { stop: new(), reload: new(), report: new() };
         for signal in [SIGINT, SIGTERM] {
             // In this order: the second signal finds the flag set by the first.
             flag::register_conditional_shutdown(signal, 128 + signal, signals.stop.clone())?;
             flag::register(signal, signals.stop.clone())?;
         }
-        flag::register(SIGHUP, signals.reopen.clone())?;
+        flag::register(SIGHUP, signals.reload.clone())?;
         flag::register(SIGUSR1, signals.report.clone())?;
         Ok(signals)
     }

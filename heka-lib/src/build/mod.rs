@@ -68,7 +68,8 @@ pub(crate) fn build(
     let way = ways.entry(builder::LANE.to_owned()).or_default().clone();
     let (pool, threads) = (ArenaPool::default(), Threads::default());
     let host = &config.host;
-    let store = DeadLetterStore::new(blueprint::dead_letters_dir(&host.state_dir), host.dead_letters_bytes_max);
+    let store =
+        DeadLetterStore::new(blueprint::dead_letters_dir(&host.state_dir), host.dead_letters_bytes_max);
     let (lane, lane_receiver) = Lane::new(
         host.inject_lane_bytes_max,
         u16::from(host.hops_max),

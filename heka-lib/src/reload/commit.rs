@@ -10,6 +10,7 @@ use crate::build::{
 };
 use crate::config::Config;
 use crate::control::{Answer, Answered};
+use crate::outlet::Outlet;
 use crate::routes::RoutePlan;
 use crate::stage::chain::{ChainChange, FilterChange};
 use crate::stage::input::InputCommand;
@@ -81,7 +82,8 @@ pub(super) fn commit(
     });
     for output in gone {
         reloaded.note(format!("output `{}`", output.blueprint.config.name), Change::Removed);
-        running.leaving.outputs.push(output.stop_slot);
+        output.queue.retire();
+        running.leaving.outputs.push((output.stop_slot, output.queue.waker()));
     }
     (running.inputs, running.chains, running.outputs) = (inputs, chains, outputs);
     (running.plan, running.host) = (plan, config.host.clone());
@@ -208,7 +210,7 @@ fn retire(chain: &RunningChain, outputs: &[RunningOutput]) {
     };
     let outlet = |name: &String| {
         let is_it = |output: &&RunningOutput| output.blueprint.config.name == *name;
-        outputs.iter().find(is_it).map(|output| output.outlet.clone())
+        outputs.iter().find(is_it).map(|output| Outlet::Output(output.queue.clone()))
     };
     let (answer, _) = Answer::new();
     stage.control.put(ChainChange {
@@ -218,5 +220,5 @@ fn retire(chain: &RunningChain, outputs: &[RunningOutput]) {
         is_last: true,
         answer,
     });
-    stage.outlet.call();
+    stage.sender.call();
 }

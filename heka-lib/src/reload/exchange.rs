@@ -5,13 +5,13 @@ use super::difference::{
     FilterDifference, InputDifference, OutputDifference, are_routes_changed, filters, is_chain_changed,
 };
 use crate::build::{
-    Blueprint, Builder, ChainBlueprint, Common, DeadLetterWays, InputBlueprint, OutputBlueprint, Running,
-    RunningChain, RunningChainStage, RunningInput, RunningOutput, Tier, route_plan, spawn,
+    Blueprint, Builder, ChainBlueprint, Common, DeadLetterWays, InputBlueprint, Outlets, OutputBlueprint,
+    Received, Running, RunningChain, RunningChainStage, RunningInput, RunningOutput, Tier, route_plan, spawn,
 };
 use crate::config::{Config, Faults, Position};
 use crate::control::{Answer, Answered};
 use crate::instance::{Instance, InstanceSpec};
-use crate::outlet::Outlet;
+use crate::outlet::{ChainSender, Outlet};
 use crate::routes::RoutePlan;
 use crate::stage::chain::{ChainChange, FilterChange};
 use crate::stage::input::InputCommand;
@@ -28,9 +28,6 @@ pub(super) enum Fate<R, D> {
     Stays(usize, D),
     Added(R),
 }
-
-/// The ways into outputs, by name.
-type Outlets = Vec<(String, Outlet)>;
 
 /// What the stages have gone over to; by part of the new blueprint.
 pub(super) struct Exchanged {
@@ -151,25 +148,35 @@ impl Steps<'_> {
     }
 
     fn outputs(&mut self) -> (Vec<Fate<RunningOutput, OutputDifference>>, Outlets) {
-        let (mut outlets, receivers) = self.builder.outlets(&self.blueprint.outputs);
-        let old: Vec<Option<usize>> =
-            self.blueprint.outputs.iter().map(|output| self.old_output(output)).collect();
-        for (old, outlet) in old.iter().zip(&mut outlets) {
-            if let Some(old) = old {
-                outlet.1 = self.running.outputs[*old].outlet.clone();
-            }
+        let (mut outlets, mut queues) = (Vec::new(), Vec::new());
+        for output in &self.blueprint.outputs {
+            let old = self.old_output(output);
+            let queue = match old {
+                Some(old) => Some((self.running.outputs[old].queue.clone(), None)),
+                None => {
+                    self.leave(&format!("out {}", output.config.name), &output.config.position);
+                    self.leave(&format!("queue {}", output.config.name), &output.config.position);
+                    let made = if self.builder.faults.is_empty() { self.builder.queue(output) } else { None };
+                    made.map(|(sender, receiver)| (sender, Some(receiver)))
+                }
+            };
+            let (sender, receiver) = queue.unzip();
+            outlets.extend(sender.map(|sender| (output.config.name.clone(), sender)));
+            queues.push((old, receiver.flatten()));
         }
         self.builder.set_outlets(outlets.clone());
         let mut fates = Vec::new();
-        for ((output, receiver), old) in self.blueprint.outputs.iter().zip(receivers).zip(old) {
-            fates.extend(match old {
-                Some(old) => {
+        for ((output, (old, receiver)), (_, sender)) in
+            self.blueprint.outputs.iter().zip(queues).zip(&outlets)
+        {
+            fates.extend(match (old, receiver) {
+                (Some(old), _) => {
                     Some(Fate::Stays(old, OutputDifference::between(&self.running.outputs[old], output)))
                 }
-                None => {
-                    self.leave(&format!("out {}", output.config.name), &output.config.position);
-                    self.builder.output(output.clone(), receiver).map(Fate::Added)
+                (None, Some(receiver)) => {
+                    self.builder.output(output.clone(), (sender.clone(), receiver)).map(Fate::Added)
                 }
+                (None, None) => None,
             });
         }
         (fates, outlets)
@@ -186,7 +193,7 @@ impl Steps<'_> {
     }
 
     /// The ways into the chains that have stages; of new stages with both ends.
-    fn chain_ways(&self) -> Vec<(Option<Outlet>, Option<crate::build::Received>)> {
+    fn chain_ways(&self) -> Vec<(Option<ChainSender>, Option<Received>)> {
         let way = |chain: &ChainBlueprint| {
             if chain.filters.is_empty() {
                 return (None, None);
@@ -194,9 +201,9 @@ impl Steps<'_> {
             let old =
                 self.old_chain(&chain.config.name).and_then(|old| self.running.chains[old].stage.as_ref());
             match old.filter(|stage| !stage.control.has_ended()) {
-                Some(stage) => (Some(stage.outlet.clone()), None),
+                Some(stage) => (Some(stage.sender.clone()), None),
                 None => {
-                    let (outlet, receiver) = self.builder.chain_outlet(chain);
+                    let (outlet, receiver) = self.builder.chain_way(chain);
                     (Some(outlet), Some(receiver))
                 }
             }
@@ -210,7 +217,7 @@ impl Steps<'_> {
             let (kind, name) = thread.split_once(' ').unwrap_or((thread, ""));
             let kind = match kind {
                 "in" => "input",
-                "out" => "output",
+                "out" | "queue" => "output",
                 kind => kind,
             };
             let text =
@@ -353,16 +360,16 @@ impl Steps<'_> {
             let asked = match (changing, told) {
                 (Changing::Output(old, _), Told::Output(change)) => {
                     let asked = Asked::new(&running.outputs[old].control, *change, answered);
-                    running.outputs[old].outlet.call();
+                    running.outputs[old].queue.call();
                     Some(asked)
                 }
                 (Changing::Input(old, _), Told::Input(change)) => {
                     Some(Asked::new(&running.inputs[old].control, change, answered))
                 }
                 (Changing::Chain(old, _), Told::Chain(change)) => {
-                    running.chains[old].stage.as_ref().map(|RunningChainStage { outlet, control }| {
+                    running.chains[old].stage.as_ref().map(|RunningChainStage { sender, control }| {
                         let asked = Asked::new(control, change, answered);
-                        outlet.call();
+                        sender.call();
                         asked
                     })
                 }
@@ -434,7 +441,7 @@ impl Steps<'_> {
                 let (is, was) = (&self.blueprint.chains[new], &running.chains[old].blueprint);
                 let outlet = |name: &String| {
                     let is_it = |output: &&RunningOutput| output.blueprint.config.name == *name;
-                    running.outputs.iter().find(is_it).map(|output| output.outlet.clone())
+                    running.outputs.iter().find(is_it).map(|output| Outlet::Output(output.queue.clone()))
                 };
                 let outlets = was.marks.names.iter().map(outlet).collect();
                 self.chain_command(is, was, outlets)

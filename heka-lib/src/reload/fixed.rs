@@ -14,6 +14,8 @@ pub(super) fn check_host(old: &HostConfig, new: &HostConfig, faults: &mut Faults
         batch_bytes_max,
         hops_max,
         inject_lane_bytes_max,
+        dead_letters_bytes_max,
+        admin,
         // These can: whoever reads configs and finds plugins has used them already.
         plugin_dirs: _,
         plugin_owners: _,
@@ -31,6 +33,8 @@ pub(super) fn check_host(old: &HostConfig, new: &HostConfig, faults: &mut Faults
     fixed.check("batch_bytes_max", batch_bytes_max, &new.batch_bytes_max);
     fixed.check("hops_max", hops_max, &new.hops_max);
     fixed.check("inject_lane_bytes_max", inject_lane_bytes_max, &new.inject_lane_bytes_max);
+    fixed.check("dead_letters_bytes_max", dead_letters_bytes_max, &new.dead_letters_bytes_max);
+    fixed.check("admin", admin, &new.admin);
 }
 
 struct Fixed<'f> {
