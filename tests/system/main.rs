@@ -14,6 +14,7 @@ mod isolation;
 mod loading;
 mod outputs;
 mod panics;
+mod reload;
 mod rotation;
 mod routing;
 mod samples;
