@@ -399,12 +399,9 @@ fn rebuild(directory: &Directory, subject: &str, old: &str, new: &str) {
 #[test]
 fn a_newer_build_of_a_plugin_is_taken() {
     let directory = Directory::new();
-    directory.copy_plugins("plugins", &["file", "text", "count"]);
-    let count = "[filters.c]\nplugin = \"count\"\nabsorb = true\ninterval = \"50 ms\"\n[encoders.kind]\n\
-                 plugin = \"template\"\ntemplate = \"%Type%\\n\"\n";
-    let config = daemon("\"c\"", "out").replace("encoder = \"payload\"", "encoder = \"json\"") + count;
-    directory.copy_plugins("plugins", &["json"]);
-    let config = config.replace("[encoders.kind]\nplugin = \"template\"\ntemplate = \"%Type%\\n\"\n", "");
+    directory.copy_plugins("plugins", &["file", "json", "count"]);
+    let count = "[filters.c]\nplugin = \"count\"\nabsorb = true\ninterval = \"50 ms\"\n";
+    let config = daemon("\"c\"", "out").replace("\"payload\"", "\"json\"") + count;
     directory.write("heka.toml", &config);
     directory.write("in.log", "1\n");
     let host = Host::spawn(&directory, &["run", "heka.toml", "--plugin-dir", "plugins"]);
@@ -429,7 +426,7 @@ fn busy(directory: &Directory, round: usize) -> String {
     let filter = ["\"t\"", "\"t\", \"u\"", "", "\"u\""][round % 4];
     let (limit, field, keep) =
         (1_000 + round % 3, ["a", "b"][round % 2], ["payload", "template"][round / 2 % 2]);
-    let template = if keep == "template" { "[encoders.template]\ntemplate = \"%Payload%\\n\"\n" } else { "" };
+    let template = if keep == "template" { "[encoders.template]\ntemplate = \"{payload}\"\n" } else { "" };
     let other = if round % 5 == 0 { "[outputs.other]\nplugin = \"null\"\n" } else { "" };
     let outputs = if round % 5 == 0 { "\"other\", \"out\"" } else { "\"out\"" };
     let third =
