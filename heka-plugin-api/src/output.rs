@@ -39,10 +39,15 @@ pub trait Output: Sized + Send + 'static {
     /// Any refuses to start.
     fn open(config: Self::Config, context: &mut Context) -> Result<Self, PluginError>;
 
-    /// Acquires sockets, files and connections, or takes them over from the instance that this one replaces.
+    /// Acquires sockets, files and connections, or takes them over from the instance that this one replaces at a
+    /// reload: an instance of the same build of the same plugin, with other options.
+    ///
+    /// The predecessor is not called again once this succeeded. Batches that it took for later and has not answered
+    /// are given again.
     ///
     /// # Errors
-    /// [`PluginError::Retry`] is tried again with back-off while messages wait, anything else refuses to start.
+    /// [`PluginError::Retry`] is tried again with back-off while messages wait, anything else refuses to start; the
+    /// predecessor must then be as it was, since it goes on.
     fn start(&mut self, predecessor: Option<&mut Self>, context: &mut Context) -> Result<(), PluginError> {
         let _ = (predecessor, context);
         Ok(())

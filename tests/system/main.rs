@@ -18,6 +18,7 @@ mod isolation;
 mod loading;
 mod outputs;
 mod panics;
+mod reload;
 mod rotation;
 mod routing;
 mod samples;
