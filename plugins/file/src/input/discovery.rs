@@ -159,18 +159,6 @@ impl Follower {
         }
     }
 
-    /// Watches a file that another follower watched, and gives it a turn.
-    pub(super) fn watch_again(&mut self, slot: usize) {
-        let Some(file) = self.files.at(slot) else { return };
-        file.watch = None;
-        let (path, open) = (file.path.clone(), file.file.clone());
-        match open.map_or_else(|| File::open(&path).map(Arc::new), Ok) {
-            Ok(open) => self.watch(slot, &open, &path),
-            Err(_) => self.polls = true,
-        }
-        self.files.queue(slot);
-    }
-
     /// Another file has taken this path: the one that had it was rotated.
     fn detach_from(&mut self, path: &Path) {
         if let Some(slot) = self.files.at_path(path) {

@@ -34,11 +34,6 @@ impl FileSet {
         }
     }
 
-    /// Keeps at most `open_max` files open from now on.
-    pub fn set_open_max(&mut self, open_max: usize) {
-        self.open_max = open_max;
-    }
-
     /// Returns the count of files.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -53,8 +53,6 @@ pub struct Follower {
     told_of_limit: bool,
     stop: StopSignal,
     ended: bool,
-    /// Whether files and streams are still those of an instance that this one took over from.
-    inherited: bool,
     bytes: Counter,
     file_count: Counter,
 }
@@ -86,43 +84,14 @@ impl Follower {
             told_of_limit: false,
             stop,
             ended: false,
-            inherited: false,
             bytes: context.counter("bytes"),
             file_count: context.counter("files"),
         })
     }
 
-    /// Goes on with the files and streams of a predecessor.
+    /// Goes on where a stopped follower was.
     pub fn take_over(&mut self, predecessor: &mut Follower) {
-        std::mem::swap(&mut self.positions, &mut predecessor.positions);
-        std::mem::swap(&mut self.files, &mut predecessor.files);
-        std::mem::swap(&mut self.detached, &mut predecessor.detached);
-        std::mem::swap(&mut self.skipped, &mut predecessor.skipped);
-        self.scans = predecessor.scans;
-        self.files.set_open_max(open_files_max(&self.config));
-        for slot in self.files.slots() {
-            self.watch_again(slot);
-        }
-        self.inherited = true;
-    }
-
-    /// Goes on with the streams of a predecessor, but for those of files that no pattern names any more.
-    fn keep_streams(&mut self, reader: &mut Reader<'_>) {
-        for slot in self.files.slots() {
-            let Some(file) = self.files.at(slot) else { continue };
-            file.stream.into_iter().for_each(|stream| reader.keep_stream(stream));
-            if file.detached.is_none() && self.patterns.naming(&file.path).is_none() {
-                self.leave(slot, reader);
-            }
-        }
-    }
-
-    /// Stops following a file that may be followed again later, from where its frames were handed on.
-    fn leave(&mut self, slot: usize, reader: &mut Reader<'_>) {
-        let Some(file) = self.remove(slot) else { return };
-        let handed_on = file.stream.map_or(file.offset, |stream| reader.position(stream));
-        file.stream.into_iter().for_each(|stream| reader.close_stream(stream, false));
-        self.positions.pause(file.id, handed_on, file.file);
+        self.positions.take_over(&mut predecessor.positions);
     }
 
     /// Returns the open streams with their ids.
@@ -149,9 +118,6 @@ impl Follower {
         loop {
             if self.ended || self.stop.is_raised() {
                 return self.end(reader);
-            }
-            if std::mem::take(&mut self.inherited) {
-                self.keep_streams(reader);
             }
             self.maintain(reader);
             if self.files.has_ready() {

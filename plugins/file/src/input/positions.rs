@@ -91,6 +91,17 @@ impl Positions {
         positions
     }
 
+    /// Takes over what a stopped instance knows, so that nothing is read twice.
+    pub fn take_over(&mut self, predecessor: &mut Positions) {
+        if predecessor.path == self.path {
+            self.places = std::mem::take(&mut predecessor.places);
+            self.by_identity = std::mem::take(&mut predecessor.by_identity);
+            self.known_patterns = std::mem::take(&mut predecessor.known_patterns);
+            (self.changed, predecessor.changed, predecessor.new_ids) = (true, false, false);
+            self.places.values_mut().for_each(|place| place.followed = false);
+        }
+    }
+
     fn insert(&mut self, kept: Kept) {
         self.by_identity.insert(kept.identity, kept.id);
         let (acknowledged, id) = (kept.position, kept.id);
@@ -414,5 +425,17 @@ mod tests {
         assert_eq!(case.load().resume(identity, &file, &path).unwrap(), Resume::Unknown);
         assert_eq!(fs::read(case.directory.path().join("positions.bad")).unwrap(), b"garbage");
         assert!(!case.directory.path().join("positions").exists());
+    }
+
+    #[test]
+    fn a_successor_goes_on_where_its_predecessor_stopped() {
+        let mut case = Case::new();
+        let (path, file, identity) = case.file("one\ntwo\n");
+        let mut old = case.load();
+        let id = old.begin(identity, &file, &path, 0).unwrap();
+        old.pause(id, 8, None);
+        let mut new = case.load();
+        new.take_over(&mut old);
+        assert_eq!(new.resume(identity, &file, &path).unwrap(), Resume::At { id, position: 8 });
     }
 }
