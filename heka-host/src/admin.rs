@@ -6,6 +6,7 @@
 //! | `GET /health` | how each instance is doing; 503 when one is not ok, or the host is stopping |
 //! | `POST /reload` | reads the config again, and says what changed |
 //! | `POST /reopen` | outputs open their files anew |
+//! | `POST /replay` | puts dead letters back: those of the body, or, without one, those of the built-in queue |
 //! | `POST /inject` | puts the body's messages into the router: Heka frames, or JSON objects, one a line |
 //!
 //! Answers are JSON; a refusal is `{"error": "…"}`. One request a connection. A unix socket serves who may open it, which
@@ -25,7 +26,6 @@ mod short_path;
 mod socket;
 mod token;
 
-pub(crate) use endpoint::Actions;
 pub(crate) use server::{Admin, Options};
 pub(crate) use short_path::ShortPath;
 pub(crate) use token::token;

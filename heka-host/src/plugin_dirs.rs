@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const SYSTEM_DIRECTORY: &str = "/usr/lib/heka/plugins";
 
 /// Directories with plugin files.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct PluginDirs {
     /// Look for plugin files in DIR; may be given several times. Without it: `plugin_dirs` of the config; without
     /// that: the program's own directory, `plugins` in it, and /usr/lib/heka/plugins

@@ -12,6 +12,11 @@ pub(crate) fn in_use() -> ExitCode {
     ExitCode::from(75)
 }
 
+/// Everything that was read is delivered, or waits on the disk for the next run.
+pub(crate) fn kept() -> ExitCode {
+    ExitCode::from(3)
+}
+
 /// The configuration is wrong: `EX_CONFIG` of sysexits.h.
 pub(crate) fn bad_config() -> ExitCode {
     ExitCode::from(78)

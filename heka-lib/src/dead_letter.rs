@@ -8,6 +8,7 @@ use crate::outlet::{Group, Outlet};
 use crate::token::TokenRef;
 use heka_plugin_api::abi::record_flag;
 use heka_plugin_api::{Message, MessageWriter, OwnedMessage};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const REASON: &str = "dead_letter_reason";
 const INSTANCE: &str = "dead_letter_instance";
@@ -15,11 +16,33 @@ const ATTEMPTS: &str = "dead_letter_attempts";
 /// Room for the fields that a dead letter gets on top.
 const EXTRA_BYTES: usize = 64 << 10;
 
+/// The output that takes an instance's dead letters, if one does; a reload may name another.
+#[derive(Clone, Default)]
+pub(crate) struct DeadLetterWay {
+    outlet: Arc<Mutex<Option<Outlet>>>,
+}
+
+impl DeadLetterWay {
+    pub(crate) fn set(&self, outlet: Option<Outlet>) {
+        *self.outlet.lock().unwrap_or_else(PoisonError::into_inner) = outlet;
+    }
+
+    /// Returns the outlet; nobody waits for who sends.
+    fn outlet(&self) -> Option<Outlet> {
+        self.outlet.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells whether an instance still sends this way.
+    pub(crate) fn is_used(&self) -> bool {
+        Arc::strong_count(&self.outlet) > 1
+    }
+}
+
 /// Where a stage's dead letters go.
 #[derive(Clone)]
 pub(crate) struct DeadLetterPlan {
-    /// The output that takes them; without one the built-in queue does.
-    pub(crate) outlet: Option<Outlet>,
+    /// The way to the output that takes them; without one the built-in queue does.
+    pub(crate) way: DeadLetterWay,
     pub(crate) store: DeadLetterStore,
     pub(crate) pool: ArenaPool,
     pub(crate) message_bytes_max: usize,
@@ -38,13 +61,13 @@ impl DeadLetters {
         DeadLetters { plan, who, log: LimitedLog::default() }
     }
 
-    pub(crate) fn who(&self) -> &str {
-        &self.who
+    /// The way that they go.
+    pub(crate) fn way(&self) -> DeadLetterWay {
+        self.plan.way.clone()
     }
 
-    /// Sends nothing more to the output: later dead letters go to the built-in queue.
-    pub(crate) fn close(&mut self) {
-        self.plan.outlet = None;
+    pub(crate) fn who(&self) -> &str {
+        &self.who
     }
 
     /// Makes a dead letter of a message. Blocks while the output for dead letters is full.
@@ -57,7 +80,7 @@ impl DeadLetters {
             letter.set_field(ATTEMPTS, i64::from(attempts));
         });
         let letter = marked.unwrap_or_else(|_| OwnedMessage::copy(message));
-        match &self.plan.outlet {
+        match self.plan.way.outlet() {
             Some(outlet) => {
                 if let Some(batch) =
                     batch_of(&letter.view(), &self.plan.pool, self.plan.message_bytes_max, tokens)

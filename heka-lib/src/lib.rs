@@ -28,7 +28,7 @@
 //!
 //! * [`config`]: files or texts become a [`Config`](config::Config), or all their faults with line and column.
 //! * [`plugin`]: plugins come from directories of plugin files, or are registered by value.
-//! * [`Router`]: start, inject, look at the counts, stop; [`RouterHandle`]: look and inject from other threads.
+//! * [`Router`]: start, inject, look at the counts, reload, stop.
 //! * [`matcher`] and [`splitter`] can be used on their own.
 
 pub mod config;
@@ -39,14 +39,15 @@ mod accounting;
 mod arena;
 mod batch;
 mod build;
+mod control;
 mod dead_letter;
 mod dead_letter_store;
-mod handle;
 mod health;
 mod instance;
 mod limited_log;
 mod outlet;
 mod queue;
+mod reload;
 mod router;
 mod routes;
 mod stage;
@@ -56,8 +57,8 @@ mod stop;
 mod token;
 
 pub use accounting::{Accounting, Equation, Term};
-pub use handle::RouterHandle;
 pub use health::{InstanceHealth, State};
 pub use heka_matcher as matcher;
+pub use reload::{Change, Reloaded};
 pub use router::{InjectError, Router, RouterOptions};
 pub use stats::{ChainCounts, InjectionCounts, InputCounts, OutputCounts, RouterStats};

@@ -16,6 +16,8 @@ pub(crate) enum ToChain {
     Batch(Sent),
     /// Tickers strike a last time, before a shutdown.
     Flush,
+    /// A reload has left something at the stage's [`Control`](crate::control::Control).
+    Look,
 }
 
 /// A batch on its way to a chain. One that nobody takes, because the chain has ended, still leaves the count of
@@ -72,6 +74,13 @@ impl ChainSender {
         if self.sender.try_send(ToChain::Flush).is_err() {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+}
+
+impl ChainSender {
+    /// Lets a stage that has nothing to do look at its control; another one looks there anyway.
+    pub(crate) fn call(&self) {
+        let _ = self.sender.try_send(ToChain::Look);
     }
 }
 

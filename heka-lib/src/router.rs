@@ -1,20 +1,21 @@
 //! The router as an embedder sees it: start, inject, look, stop.
 
-use crate::build::{Built, Surroundings, Tier, build, check};
+use crate::build::{Common, Running, Surroundings, Tier, build, check};
 use crate::config::{Config, Faults};
-use crate::handle::RouterHandle;
+use crate::dead_letter::{batch_of, resurrect};
 use crate::health::InstanceHealth;
-use crate::instance::Stopper;
 use crate::outlet::ChainSender;
 use crate::plugin::Registry;
-use crate::queue::{QueueSender, QueueWaker};
+use crate::queue::QueueWaker;
+use crate::reload::{Reloaded, reload};
+use crate::stage::input::StopSlot;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::stats::RouterStats;
 use crate::stop::StopFlags;
-use heka_plugin_api::Message;
+use heka_plugin_api::{Message, OwnedMessage};
 use std::fmt;
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long threads that were told to leave everything may take to do so.
@@ -32,11 +33,13 @@ pub struct RouterOptions {
     pub once: bool,
 }
 
-/// A running router. Dropping it stops it within the config's `shutdown_deadline`.
+/// A running router, which several threads may use. Dropping it stops it within the config's `shutdown_deadline`.
 pub struct Router {
-    built: Option<Built>,
-    stop: StopFlags,
-    deadline: Duration,
+    common: Common,
+    /// None once the router was stopped.
+    running: Mutex<Option<Running>>,
+    /// What runs is being stopped, or was.
+    is_closed: AtomicBool,
     message_bytes_max: usize,
     hops_max: u8,
     // Given back when everything has ended.
@@ -46,12 +49,6 @@ pub struct Router {
 /// Why a message could not be injected.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InjectError(String);
-
-impl InjectError {
-    pub(crate) fn new(why: impl Into<String>) -> InjectError {
-        InjectError(why.into())
-    }
-}
 
 impl fmt::Display for InjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,16 +76,35 @@ impl Router {
     pub fn start(config: &Config, registry: &Registry, options: &RouterOptions) -> Result<Router, Faults> {
         let state_dir = lock_state_dir(config)?;
         let stop = StopFlags::default();
-        let around = Surroundings { hostname: hostname(config), once: options.once, stop: stop.clone() };
-        let built = build(config, registry, &around)?;
+        let around = Surroundings { hostname: hostname(config), once: options.once, stop };
+        let (common, running) = build(config, registry, around)?;
         Ok(Router {
-            built: Some(built),
-            stop,
-            deadline: config.host.shutdown_deadline,
+            common,
+            running: Mutex::new(Some(running)),
+            is_closed: AtomicBool::new(false),
             message_bytes_max: config.host.message_bytes_max,
             hops_max: config.host.hops_max,
             _state_dir: state_dir,
         })
+    }
+
+    /// Goes over to another config, and to newer builds of plugins if the registry has some. `[any thread]`
+    ///
+    /// Everything is checked, and new instances are opened, before anything is changed. Then only what changed is
+    /// replaced: an instance of the same plugin takes over sockets, connections, positions and state; what is queued
+    /// and under way stays. What was removed still delivers what it has. When an instance refuses to start, everything
+    /// goes on as before. Waits while another reload is under way.
+    ///
+    /// # Errors
+    /// All faults of the config, keys of `[heka]` that can't change while a router runs, or what refused to start.
+    pub fn reload(&self, config: &Config, registry: &Registry) -> Result<Reloaded, Faults> {
+        let mut running = self.lock();
+        let Some(stages) = running.as_mut().filter(|_| !self.common.around.stop.is_stopping()) else {
+            let mut faults = Faults::new();
+            faults.add_unplaced("the router is stopped");
+            return Err(faults);
+        };
+        reload(&self.common, stages, config, registry)
     }
 
     /// Puts a message into the router, as if an input had read it. Waits for no chain. `[any thread]`
@@ -99,103 +115,146 @@ impl Router {
     /// # Errors
     /// If the message is larger than `message_bytes_max`, or the router has been stopped.
     pub fn inject(&self, message: &Message<'_>) -> Result<(), InjectError> {
-        let built = self.built.as_ref().ok_or_else(|| InjectError("the router is stopped".to_owned()))?;
-        built.lane.inject(message, &built.pool, self.message_bytes_max).map_err(InjectError)
+        // In this order: whoever stops the router either sees that something comes, or is seen.
+        self.common.in_flight.fetch_add(1, Ordering::SeqCst);
+        let result = match self.is_closed.load(Ordering::SeqCst) {
+            true => Err("the router is stopped".to_owned()),
+            false => self.common.lane.inject(message, &self.common.pool, self.message_bytes_max),
+        };
+        self.common.in_flight.fetch_sub(1, Ordering::SeqCst);
+        result.map_err(InjectError)
     }
 
     /// Returns what each stage has done so far. `[any thread]`
     pub fn stats(&self) -> RouterStats {
-        match &self.built {
-            Some(built) => built.stats.snapshot(),
-            None => crate::stats::Stats::default().snapshot(),
-        }
+        self.common.stats.snapshot()
     }
 
-    /// Returns how each instance is doing. `[any thread]`
+    /// Returns how each instance is doing. Waits for no stage. `[any thread]`
     pub fn health(&self) -> Vec<InstanceHealth> {
-        self.built.as_ref().map(|built| built.stats.health()).unwrap_or_default()
+        self.common.stats.health()
     }
 
-    /// Returns what other threads look at the router with, and inject by; `None` when it is stopped. `[any thread]`
-    pub fn handle(&self) -> Option<RouterHandle> {
-        self.built.as_ref().map(|built| RouterHandle {
-            stats: built.stats.clone(),
-            lane: built.lane.clone(),
-            pool: built.pool.clone(),
-            stop: self.stop.clone(),
-            message_bytes_max: self.message_bytes_max,
-        })
+    /// Tells whether the router is being stopped, or has been. `[any thread]`
+    pub fn is_stopping(&self) -> bool {
+        self.common.around.stop.is_stopping()
+    }
+
+    /// Puts a dead letter back: to the output that refused it, or, if none did, into the router. The marks of a dead
+    /// letter are taken off it. A message that is none goes into the router. `[any thread]`
+    ///
+    /// # Errors
+    /// As [`Router::inject`].
+    pub fn replay(&self, letter: &Message<'_>) -> Result<(), InjectError> {
+        let resurrected = resurrect(letter);
+        let message = resurrected.message.view();
+        let running = self.lock();
+        let Some(stages) = running.as_ref().filter(|_| !self.is_stopping()) else {
+            return Err(InjectError("the router is stopped".to_owned()));
+        };
+        let is_its = |name: &String| stages.outputs.iter().find(|output| output.blueprint.config.name == *name);
+        let Some(output) = resurrected.output.as_ref().and_then(is_its) else {
+            drop(running);
+            return self.inject(&message);
+        };
+        let queue = output.queue.clone();
+        drop(running);
+        let batch = batch_of(&message, &self.common.pool, self.message_bytes_max, &[]);
+        let too_large = || InjectError("the message is larger than `message_bytes_max`".to_owned());
+        queue.replay(batch.ok_or_else(too_large)?);
+        Ok(())
+    }
+
+    /// Puts back all dead letters that wait in the built-in queue; returns how many. `[any thread]`
+    ///
+    /// # Errors
+    /// The first that can't be put back, which stays with those behind it; or if the queue can't be read.
+    pub fn replay_dead_letters(&self) -> Result<u64, InjectError> {
+        let put_back = |letter: OwnedMessage| self.replay(&letter.view()).map_err(|error| error.to_string());
+        self.common.store.replay(put_back).map_err(InjectError)
     }
 
     /// Tells outputs to close and open their files anew, after a log rotation. `[any thread]`
     pub fn reopen(&self) {
-        self.built.iter().flat_map(|built| &built.outputs).for_each(|output| output.send_reopen());
+        let running = self.lock();
+        running.iter().flat_map(|running| &running.outputs).for_each(|output| output.queue.send_reopen());
     }
 
-    /// Waits at most `time` until all inputs have ended by themselves; tells whether they have.
-    pub fn wait(&mut self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        self.built.as_mut().is_none_or(|built| built.threads.wait(&[Tier::Input], deadline))
+    /// Waits at most `time` until all inputs have ended by themselves; tells whether they have. `[any thread]`
+    pub fn wait(&self, time: Duration) -> bool {
+        self.common.threads.wait(&[Tier::Input], Instant::now() + time)
     }
 
     /// Stops: inputs first, then everything that is under way is delivered; what isn't by the config's
-    /// `shutdown_deadline` is given up and counted. Returns the final counts.
-    pub fn stop(mut self) -> RouterStats {
-        match self.built.take() {
-            Some(built) => self.shut_down(built),
-            None => self.stats(),
+    /// `shutdown_deadline` is given up and counted. Returns the final counts. `[any thread]`
+    pub fn stop(&self) -> RouterStats {
+        self.is_closed.store(true, Ordering::SeqCst);
+        self.common.around.stop.stop();
+        let running = self.lock().take();
+        if let Some(running) = running {
+            self.shut_down(running);
         }
+        self.stats()
     }
 
-    fn shut_down(&self, mut built: Built) -> RouterStats {
-        let deadline = Instant::now() + self.deadline;
-        self.stop.stop();
-        built.outputs.iter().for_each(QueueSender::wake);
-        stop_all(&built.input_stops);
-        let ended = self.end_inputs(&mut built, deadline) && self.empty_chains(&built, deadline);
-        built.lane.close();
-        let wakers: Vec<QueueWaker> = built.outputs.iter().map(QueueSender::waker).collect();
-        built.chains.clear();
-        built.outputs.clear();
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shut_down(&self, mut running: Running) {
+        let common = &self.common;
+        let deadline = Instant::now() + running.host.shutdown_deadline;
+        running.queue_wakers().iter().for_each(QueueWaker::wake);
+        stop_all(running.input_stops());
+        let ended = self.end_inputs(&running, deadline) && self.empty_chains(&running, deadline);
+        common.lane.close();
+        running.ways.clear();
+        running.chains.clear();
+        let abandons: Vec<_> = running.abandons().cloned().collect();
+        let output_stops: Vec<_> = running.output_stops().cloned().collect();
+        let wakers: Vec<QueueWaker> = running.queue_wakers();
+        drop(running);
         let rest = [Tier::Injection, Tier::Chain, Tier::Output];
-        if !(ended && built.threads.wait(&rest, deadline)) {
+        if !(ended && common.threads.wait(&rest, deadline)) {
             // First: what is dropped from now on is not delivered, so no input may take it as acknowledged.
-            built.abandons.iter().for_each(|abandon| abandon.abandon());
-            self.stop.abort();
+            abandons.iter().for_each(|abandon| abandon.abandon());
+            common.around.stop.abort();
             wakers.iter().for_each(QueueWaker::wake);
-            stop_all(&built.output_stops);
+            stop_all(output_stops.iter());
             let all = [Tier::Input, Tier::Injection, Tier::Chain, Tier::Output];
-            if !built.threads.wait(&all, Instant::now() + ABORT_GRACE) {
-                let names: Vec<&str> = built.threads.names().collect();
+            if !common.threads.wait(&all, Instant::now() + ABORT_GRACE) {
+                let names = common.threads.names();
                 log::error!("stages that did not stop in time are left alone: {}", names.join(", "));
             }
         }
-        built.stats.snapshot()
     }
 
     /// Waits for the inputs. When one waits for an output until shortly before the deadline, the tickers of all chains
     /// that can take anything strike now, so that what they absorbed from other inputs is still delivered.
-    fn end_inputs(&self, built: &mut Built, deadline: Instant) -> bool {
-        if built.threads.wait(&[Tier::Input], deadline - self.deadline.min(LAST_TICKS * 2) / 2) {
+    fn end_inputs(&self, running: &Running, deadline: Instant) -> bool {
+        let threads = &self.common.threads;
+        let last_ticks = running.host.shutdown_deadline.min(LAST_TICKS * 2) / 2;
+        if threads.wait(&[Tier::Input], deadline - last_ticks) {
             return true;
         }
-        built.chains.iter().for_each(ChainSender::try_send_flush);
-        built.threads.wait(&[Tier::Input], deadline)
+        running.chain_senders().for_each(ChainSender::try_send_flush);
+        threads.wait(&[Tier::Input], deadline)
     }
 
     /// Lets tickers strike a last time, until nothing is left inside chains and the injection lane. What a ticker
     /// emits to the router may wake another one's: `hops_max` bounds that.
-    fn empty_chains(&self, built: &Built, deadline: Instant) -> bool {
+    fn empty_chains(&self, running: &Running, deadline: Instant) -> bool {
+        let common = &self.common;
         for _ in 0..=self.hops_max {
-            let before = built.lane.injected();
-            built.chains.iter().for_each(|chain| chain.send_flush());
-            while built.in_flight.load(Ordering::Acquire) > 0 {
+            let before = common.lane.injected();
+            running.chain_senders().for_each(ChainSender::send_flush);
+            while common.in_flight.load(Ordering::SeqCst) > 0 {
                 if Instant::now() >= deadline {
                     return false;
                 }
-                self.stop.wait_unless_aborting(EMPTY_INTERVAL);
+                common.around.stop.wait_unless_aborting(EMPTY_INTERVAL);
             }
-            if built.lane.injected() == before {
+            if common.lane.injected() == before {
                 break;
             }
         }
@@ -205,9 +264,7 @@ impl Router {
 
 impl Drop for Router {
     fn drop(&mut self) {
-        if let Some(built) = self.built.take() {
-            self.shut_down(built);
-        }
+        self.stop();
     }
 }
 
@@ -217,7 +274,7 @@ impl fmt::Debug for Router {
     }
 }
 
-fn stop_all(slots: &[std::sync::Arc<Mutex<Option<Stopper>>>]) {
+fn stop_all<'s>(slots: impl Iterator<Item = &'s StopSlot>) {
     for slot in slots {
         if let Some(stopper) = *slot.lock().unwrap_or_else(PoisonError::into_inner) {
             // SAFETY: a stage empties its slot before it drops the instance, under the same lock.

@@ -95,6 +95,13 @@ impl Routes {
         }
     }
 
+    /// Sends everything that was gathered, and routes by another plan from now on.
+    pub(crate) fn change(&mut self, plan: RoutePlan) {
+        self.flush();
+        // Groups go on counting: a gathering of the new plan holds nothing of the old.
+        *self = Routes { groups: self.groups, ..Routes::new(plan) };
+    }
+
     /// Routes messages of one group; returns how many no chain wanted.
     pub(crate) fn route(&mut self, items: &[Item], group: Group<'_>) -> usize {
         self.groups += 1;

@@ -194,31 +194,91 @@ stage_stats! {
     }
 }
 
-/// All live counts of a router.
-#[derive(Default)]
+/// All live counts of a router. A reload keeps the counts of what goes on, also of what was removed.
 pub(crate) struct Stats {
+    pub(crate) injection: Arc<InjectionStats>,
+    stages: Mutex<StageStats>,
+}
+
+/// The counts of all stages, in the order of the config.
+#[derive(Clone, Default)]
+pub(crate) struct StageStats {
     pub(crate) inputs: Vec<Arc<InputStats>>,
     pub(crate) chains: Vec<Arc<ChainStats>>,
     pub(crate) outputs: Vec<Arc<OutputStats>>,
-    pub(crate) injection: Arc<InjectionStats>,
+}
+
+macro_rules! counts_of {
+    ($(#[$doc:meta])* $function:ident, $list:ident, $live:ident) => {
+        $(#[$doc])*
+        pub(crate) fn $function(&self, name: &str) -> Arc<$live> {
+            let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = stages.$list.iter().find(|stats| stats.name == name);
+            known.cloned().unwrap_or_else(|| $live::new(name))
+        }
+    };
+}
+
+impl Default for Stats {
+    fn default() -> Stats {
+        Stats { injection: InjectionStats::new(""), stages: Mutex::default() }
+    }
 }
 
 impl Stats {
+    counts_of! {
+        /// Returns the counts of an input: those that there are, or new ones.
+        input, inputs, InputStats
+    }
+
+    counts_of! {
+        /// Returns the counts of a chain.
+        chain, chains, ChainStats
+    }
+
+    counts_of! {
+        /// Returns the counts of an output.
+        output, outputs, OutputStats
+    }
+
+    /// Tells whether there is, or was, an output of this name.
+    pub(crate) fn knows_output(&self, name: &str) -> bool {
+        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.outputs.iter().any(|stats| stats.name == name)
+    }
+
+    /// Says which stages there are now. What those counted that are gone stays, behind the others.
+    pub(crate) fn set_stages(&self, new: StageStats) {
+        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *stages, new);
+        keep_gone(&mut stages.inputs, old.inputs);
+        keep_gone(&mut stages.chains, old.chains);
+        keep_gone(&mut stages.outputs, old.outputs);
+    }
+
     pub(crate) fn snapshot(&self) -> RouterStats {
+        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner).clone();
         RouterStats {
-            inputs: self.inputs.iter().map(|stats| stats.snapshot()).collect(),
-            chains: self.chains.iter().map(|stats| stats.snapshot()).collect(),
-            outputs: self.outputs.iter().map(|stats| stats.snapshot()).collect(),
+            inputs: stages.inputs.iter().map(|stats| stats.snapshot()).collect(),
+            chains: stages.chains.iter().map(|stats| stats.snapshot()).collect(),
+            outputs: stages.outputs.iter().map(|stats| stats.snapshot()).collect(),
             injection: self.injection.snapshot(),
         }
     }
 
     pub(crate) fn health(&self) -> Vec<InstanceHealth> {
-        let inputs = self.inputs.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "input"));
-        let chains = self.chains.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "chain"));
-        let outputs = self.outputs.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "output"));
+        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let inputs = stages.inputs.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "input"));
+        let chains = stages.chains.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "chain"));
+        let outputs = stages.outputs.iter().flat_map(|stats| stats.health.snapshot(&stats.name, "output"));
         inputs.chain(chains).chain(outputs).collect()
     }
+}
+
+fn keep_gone<T>(stages: &mut Vec<Arc<T>>, old: Vec<Arc<T>>) {
+    let is_gone = |old: &Arc<T>| !stages.iter().any(|stage| Arc::ptr_eq(stage, old));
+    let gone: Vec<_> = old.into_iter().filter(is_gone).collect();
+    stages.extend(gone);
 }
 
 /// What a router has done so far; `Display` is a table for people.

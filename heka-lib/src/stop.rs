@@ -37,14 +37,25 @@ impl StopFlags {
         self.state.aborting.load(Ordering::Acquire)
     }
 
-    /// Waits, for an input's retry: until the time is over or the inputs are asked to stop.
-    pub(crate) fn wait_unless_stopping(&self, time: Duration) {
-        self.wait(time, &self.state.stopping);
+    /// Waits, for an input's retry: until the time is over, the inputs are asked to stop, or `is_called` says so.
+    pub(crate) fn wait_unless_stopping(&self, time: Duration, is_called: impl Fn() -> bool) {
+        self.wait(time, || self.is_stopping() || is_called());
     }
 
     /// Waits, for a delivery's retry: until the time is over or the deadline has passed.
     pub(crate) fn wait_unless_aborting(&self, time: Duration) {
-        self.wait(time, &self.state.aborting);
+        self.wait(time, || self.is_aborting());
+    }
+
+    /// As `wait_unless_aborting`, but also until `is_called` says so.
+    pub(crate) fn wait_unless_called(&self, time: Duration, is_called: impl Fn() -> bool) {
+        self.wait(time, || self.is_aborting() || is_called());
+    }
+
+    /// Lets those that wait look whether they are called.
+    pub(crate) fn call(&self) {
+        let _lock = self.state.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.state.raised.notify_all();
     }
 
     fn raise(&self, flag: &AtomicBool) {
@@ -53,10 +64,10 @@ impl StopFlags {
         self.state.raised.notify_all();
     }
 
-    fn wait(&self, time: Duration, flag: &AtomicBool) {
+    fn wait(&self, time: Duration, is_over: impl Fn() -> bool) {
         let deadline = Instant::now() + time;
         let mut lock = self.state.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        while !flag.load(Ordering::Acquire) {
+        while !is_over() {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { return };
             lock = self.state.raised.wait_timeout(lock, left).unwrap_or_else(PoisonError::into_inner).0;
         }

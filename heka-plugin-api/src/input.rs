@@ -41,10 +41,19 @@ pub trait Input: Sized + Send + 'static {
     /// Any refuses to start.
     fn open(config: Self::Config, context: &mut Context) -> Result<Self, PluginError>;
 
-    /// Acquires sockets, files and connections, or takes them over from the instance that this one replaces.
+    /// Acquires sockets, files and connections, or takes them over from the instance that this one replaces at a
+    /// reload: an instance of the same build of the same plugin, with other options.
+    ///
+    /// The predecessor is not stopped, and is not called again once this succeeded. Its streams are still open, each
+    /// with what was read and not yet cut into frames, and what is acknowledged of them is told to the successor. A
+    /// successor that goes on reading one takes the [`Stream`] over and names it to its reader in its first `read`,
+    /// with [`Reader::keep_stream`] if nothing else; or it opens it again by its id, at any time, at the position
+    /// where it reads on. The other streams are closed after the first `read`: incomplete last frames are handed on
+    /// of those that can't be read again, because their id was 0.
     ///
     /// # Errors
-    /// [`PluginError::Retry`] is tried again with back-off, anything else refuses to start.
+    /// [`PluginError::Retry`] is tried again with back-off, anything else refuses to start; the predecessor must then
+    /// be as it was, since it goes on.
     fn start(&mut self, predecessor: Option<&mut Self>, context: &mut Context) -> Result<(), PluginError> {
         let _ = (predecessor, context);
         Ok(())
@@ -110,6 +119,11 @@ impl Reader<'_> {
     pub fn rename_stream(&mut self, stream: Stream, name: impl AsRef<[u8]>) {
         // SAFETY: as in `open_stream`.
         unsafe { (self.raw.rename_stream)(self.raw.context, stream.0, Slice::new(name.as_ref())) };
+    }
+
+    /// Goes on with a stream of the predecessor's, which else is closed; see [`start`](Input::start).
+    pub fn keep_stream(&self, stream: Stream) {
+        self.position(stream);
     }
 
     /// Returns room to read the stream's next bytes into, at least `min` bytes; then call

@@ -46,7 +46,7 @@ impl<'a> Message<'a> {
     /// Only its size and the place of its field table are checked here; what else points outside of it reads as
     /// empty, as everywhere. The next record begins [`record_room`](Message::record_room) bytes further.
     pub fn from_bytes(bytes: &'a [u8]) -> Option<Message<'a>> {
-        let aligned = bytes.as_ptr().addr() % align_of::<Record>() == 0;
+        let aligned = bytes.as_ptr().addr().is_multiple_of(align_of::<Record>());
         if !aligned || bytes.len() < size_of::<Record>() {
             return None;
         }

@@ -39,10 +39,15 @@ pub trait Output: Sized + Send + 'static {
     /// Any refuses to start.
     fn open(config: Self::Config, context: &mut Context) -> Result<Self, PluginError>;
 
-    /// Acquires sockets, files and connections, or takes them over from the instance that this one replaces.
+    /// Acquires sockets, files and connections, or takes them over from the instance that this one replaces at a
+    /// reload: an instance of the same build of the same plugin, with other options.
+    ///
+    /// The predecessor is not called again once this succeeded. Batches that it took for later and has not answered
+    /// are given again.
     ///
     /// # Errors
-    /// [`PluginError::Retry`] is tried again with back-off while messages wait, anything else refuses to start.
+    /// [`PluginError::Retry`] is tried again with back-off while messages wait, anything else refuses to start; the
+    /// predecessor must then be as it was, since it goes on.
     fn start(&mut self, predecessor: Option<&mut Self>, context: &mut Context) -> Result<(), PluginError> {
         let _ = (predecessor, context);
         Ok(())
@@ -161,6 +166,12 @@ impl<'a> Delivery<'a> {
             let first = self.raw.sequences.add(self.raw.batch.completed as usize);
             std::slice::from_raw_parts(first, self.len())
         }
+    }
+
+    /// Returns for each message that is left a number of the chain by which it came, 0 for a dead letter: messages of
+    /// one origin may come by several chains, each at its own pace.
+    pub fn chains(&self) -> impl ExactSizeIterator<Item = u64> + use<'a> {
+        self.items().iter().map(|item| item.marks)
     }
 
     /// Returns the ticket by which a batch taken for later is acknowledged.

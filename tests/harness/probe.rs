@@ -1,4 +1,4 @@
-//! Plugins of the tests' own, linked into the test program: output `capture`, filters `echo` and `tally`.
+//! Plugins of the tests' own, linked into the test program: output `capture`, filters `echo`, `tally` and `stubborn`.
 
 use heka_plugin_api::{
     Context, Delivered, Delivery, Filter, Message, MessageMut, Output, PluginError, Schema, Verdict,
@@ -13,6 +13,7 @@ export_plugin! {
     output "capture" => CaptureOutput,
     filter "echo" => EchoFilter,
     filter "tally" => TallyFilter,
+    filter "stubborn" => StubbornFilter,
 }
 
 /// What outputs `capture` of this process were given, by their `key`.
@@ -202,6 +203,35 @@ impl Filter for TallyFilter {
             return Err(PluginError::message("every so often"));
         }
         message.set_field(&self.config.field, self.seen);
+        Ok(Verdict::Pass)
+    }
+}
+
+/// Options of `stubborn`.
+#[derive(Deserialize, Schema)]
+#[serde(deny_unknown_fields)]
+struct StubbornConfig {
+    /// Whether it refuses to start.
+    refuses: bool,
+}
+
+/// Passes messages, if it starts.
+struct StubbornFilter {
+    refuses: bool,
+}
+
+impl Filter for StubbornFilter {
+    type Config = StubbornConfig;
+
+    fn open(config: StubbornConfig, _: &mut Context) -> Result<Self, PluginError> {
+        Ok(StubbornFilter { refuses: config.refuses })
+    }
+
+    fn start(&mut self, _: Option<&mut Self>, _: &mut Context) -> Result<(), PluginError> {
+        if self.refuses { Err(PluginError::fatal("does not want to")) } else { Ok(()) }
+    }
+
+    fn process_message(&mut self, _: &mut MessageMut<'_>, _: &mut Context) -> Result<Verdict, PluginError> {
         Ok(Verdict::Pass)
     }
 }

@@ -4,7 +4,7 @@ use crate::directory::{Directory, plugin_dir};
 use crate::probe::PLUGIN_FILE;
 use heka_lib::config::{Config, from_toml_str};
 use heka_lib::plugin::Registry;
-use heka_lib::{Router, RouterOptions, RouterStats};
+use heka_lib::{Reloaded, Router, RouterOptions, RouterStats};
 use std::time::Duration;
 
 /// A running router, and the directory that its state is in.
@@ -22,14 +22,32 @@ pub struct Started {
 /// The faults, one a line.
 pub fn start(config: &str, more: &str) -> Result<Started, String> {
     let directory = Directory::new();
+    let config = parse(&directory, config, more)?;
+    let router = Router::start(&config, &registry(), &RouterOptions::default());
+    Ok(Started { router: router.map_err(|faults| faults.to_string())?, directory })
+}
+
+impl Started {
+    /// Goes over to another config, made as [`start`] makes it.
+    ///
+    /// # Errors
+    /// The faults, one a line.
+    pub fn reload(&self, config: &str, more: &str) -> Result<Reloaded, String> {
+        let config = parse(&self.directory, config, more)?;
+        self.router.reload(&config, &registry()).map_err(|faults| faults.to_string())
+    }
+}
+
+fn parse(directory: &Directory, config: &str, more: &str) -> Result<Config, String> {
     let text = format!("[heka]\nstate_dir = \"{}\"\n{more}\n{config}", directory.join("state").display());
     let document = from_toml_str("heka.toml", &text).map_err(|faults| faults.to_string())?;
-    let config = Config::from_document(&document).map_err(|faults| faults.to_string())?;
+    Config::from_document(&document).map_err(|faults| faults.to_string())
+}
+
+fn registry() -> Registry {
     let mut registry = Registry::new();
     registry.add_directory(&plugin_dir()).add_static(&PLUGIN_FILE);
-    let router =
-        Router::start(&config, &registry, &RouterOptions::default()).map_err(|faults| faults.to_string())?;
-    Ok(Started { router, directory })
+    registry
 }
 
 /// Starts a router as [`start`] does, waits until its inputs have ended, stops it, and returns the counts, which
@@ -38,7 +56,7 @@ pub fn start(config: &str, more: &str) -> Result<Started, String> {
 /// # Panics
 /// If it can't be started or doesn't end, or if something is left or unaccounted for.
 pub fn run_to_end(config: &str, more: &str) -> RouterStats {
-    let mut started = start(config, more).unwrap_or_else(|faults| panic!("{faults}"));
+    let started = start(config, more).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(started.router.wait(Duration::from_secs(60)), "the inputs don't end: {}", started.router.stats());
     let stats = started.router.stop();
     assert_eq!(stats.left(), 0, "{stats}");

@@ -19,6 +19,7 @@ mod loading;
 mod outputs;
 mod panics;
 mod queue_tools;
+mod reload;
 mod rotation;
 mod rotation_restart;
 mod routing;

@@ -8,7 +8,7 @@ fn check(chains: &str, expected: [u64; 3]) {
     let outputs = ["a", "b", "c"].map(|name| format!("[outputs.{name}]\nplugin = \"null\"\n")).concat();
     let config =
         format!("[inputs.made]\nplugin = \"generate\"\ncount = 100\nfields = 2\n{chains}\n{outputs}");
-    let mut started = start(&config, "").unwrap();
+    let started = start(&config, "").unwrap();
     assert!(started.router.wait(Duration::from_secs(20)));
     let stats = started.router.stop();
     assert_eq!(stats.left(), 0, "{stats}");

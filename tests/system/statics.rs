@@ -37,7 +37,7 @@ fn run(registry: &Registry, config: &str) -> Result<RouterStats, String> {
     let document = from_toml_str("heka.toml", &text).map_err(|faults| faults.to_string())?;
     let config = Config::from_document(&document).map_err(|faults| faults.to_string())?;
     let started = Router::start(&config, registry, &RouterOptions::default());
-    let mut router = started.map_err(|faults| faults.to_string())?;
+    let router = started.map_err(|faults| faults.to_string())?;
     assert!(router.wait(Duration::from_secs(20)));
     let stats = router.stop();
     assert_balanced(&stats);

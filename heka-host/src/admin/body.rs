@@ -6,11 +6,11 @@
 use heka_heka::framing::parse_frame;
 use heka_heka::protobuf::MessageReader;
 use heka_json::object::{DEPTH_MAX, JsonReader};
-use heka_lib::RouterHandle;
+use heka_lib::{InjectError, Router};
 use heka_lib::splitter::heka_frame::RECORD_SEPARATOR;
 use heka_lib::splitter::{FrameLimit, FrameSink, LongFrames, Splitter, SplitterConfig};
 use heka_object::ObjectOptions;
-use heka_plugin_api::{OwnedMessage, now, random_uuid};
+use heka_plugin_api::{Message, OwnedMessage, now, random_uuid};
 use std::time::{Duration, Instant};
 
 /// Messages that may wait in the injection lane before more are injected.
@@ -30,15 +30,18 @@ pub(super) struct InjectFault {
     pub(super) injected: u64,
 }
 
+/// How a message is put into the router.
+pub(super) type Put = fn(&Router, &Message<'_>) -> Result<(), InjectError>;
+
 /// Puts a body's messages into the router; returns how many.
-pub(super) fn inject(body: &[u8], router: &RouterHandle) -> Result<u64, InjectFault> {
+pub(super) fn inject(body: &[u8], router: &Router, put: Put) -> Result<u64, InjectFault> {
     let mut number = 0;
     each_message(body, |_| Ok(())).map_err(|error| InjectFault { error, injected: 0 })?;
     let injected = each_message(body, |message| {
         if number % LOOK_EVERY == 0 {
             wait_for_room(router)?;
         }
-        router.inject(&message.view()).map_err(|error| format!("message {}: {error}", number + 1))?;
+        put(router, &message.view()).map_err(|error| format!("message {}: {error}", number + 1))?;
         number += 1;
         Ok(())
     });
@@ -46,7 +49,7 @@ pub(super) fn inject(body: &[u8], router: &RouterHandle) -> Result<u64, InjectFa
     Ok(number)
 }
 
-fn wait_for_room(router: &RouterHandle) -> Result<(), String> {
+fn wait_for_room(router: &Router) -> Result<(), String> {
     let asked = Instant::now();
     let waiting = || {
         let injection = router.stats().injection;

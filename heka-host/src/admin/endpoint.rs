@@ -6,29 +6,20 @@ use super::http::{Head, NoRequest, Request};
 use super::socket::{Socket, finish};
 use super::token::is_authorized;
 use heka_lib::config::Token;
-use heka_lib::{Accounting, InstanceHealth, RouterHandle, RouterStats, State};
+use heka_lib::{Accounting, InstanceHealth, Router, RouterStats, State};
 use serde::Serialize;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-/// What a running host can be told to do.
-pub(crate) struct Actions {
-    /// Reads the config again; says what changed, or why nothing did. `None` where the host can't.
-    pub(crate) reload: Option<Reload>,
-    /// Tells outputs to open their files anew.
-    pub(crate) reopen: Box<dyn Fn() + Send + Sync>,
-}
-
+/// Reads the config again; says what changed, or why nothing did.
 pub(crate) type Reload = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
 
 /// Answers requests.
 pub(super) struct Endpoint {
-    pub(super) router: RouterHandle,
-    pub(super) actions: Actions,
+    pub(super) router: Arc<Router>,
+    pub(super) reload: Reload,
     pub(super) started: Instant,
-    /// One reload at a time.
-    pub(super) reloading: Mutex<()>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,14 +29,16 @@ enum Question {
     Reload,
     Reopen,
     Inject,
+    Replay,
 }
 
-const QUESTIONS: [(&str, &str, Question); 5] = [
+const QUESTIONS: [(&str, &str, Question); 6] = [
     ("GET", "/stats", Question::Stats),
     ("GET", "/health", Question::Health),
     ("POST", "/reload", Question::Reload),
     ("POST", "/reopen", Question::Reopen),
     ("POST", "/inject", Question::Inject),
+    ("POST", "/replay", Question::Replay),
 ];
 
 #[derive(Serialize)]
@@ -103,10 +96,14 @@ impl Endpoint {
             Question::Health => self.health(),
             Question::Reload => self.reload(),
             Question::Reopen => {
-                (self.actions.reopen)();
+                self.router.reopen();
                 Answer::json(202, &Done { done: "outputs are told to open their files anew" })
             }
-            Question::Inject => self.inject(&request.body()?),
+            Question::Inject => self.inject(&request.body()?, Router::inject),
+            Question::Replay => {
+                let body = request.body()?;
+                if body.is_empty() { self.replay_dead_letters() } else { self.inject(&body, Router::replay) }
+            }
         })
     }
 
@@ -135,18 +132,21 @@ impl Endpoint {
     }
 
     fn reload(&self) -> Answer {
-        let Some(reload) = &self.actions.reload else {
-            return Answer::refusal(501, "this host can't reload yet; stop it and start it again");
-        };
-        let _one = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        match reload() {
+        match (self.reload)() {
             Ok(done) => Answer::json(200, &Done { done: &done }),
             Err(why) => Answer::refusal(409, &why),
         }
     }
 
-    fn inject(&self, body: &[u8]) -> Answer {
-        match body::inject(body, &self.router) {
+    fn replay_dead_letters(&self) -> Answer {
+        match self.router.replay_dead_letters() {
+            Ok(injected) => Answer::json(200, &Injected { injected }),
+            Err(error) => Answer::refusal(503, &error.to_string()),
+        }
+    }
+
+    fn inject(&self, body: &[u8], put: body::Put) -> Answer {
+        match body::inject(body, &self.router, put) {
             Ok(injected) => Answer::json(200, &Injected { injected }),
             Err(InjectFault { error, injected }) => {
                 let status = if injected == 0 && !self.router.is_stopping() { 400 } else { 503 };

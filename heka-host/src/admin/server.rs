@@ -1,12 +1,12 @@
 //! Accepts connections, on one thread for all listeners, and serves each on a short-lived thread of its own.
 
 use super::answer::Answer;
-use super::endpoint::{Actions, Endpoint};
+use super::endpoint::{Endpoint, Reload};
 use super::listener::{SocketFile, bind_tcp};
 use super::socket::Socket;
 use super::token::token;
 use crate::command::cause::cause;
-use heka_lib::RouterHandle;
+use heka_lib::Router;
 use heka_lib::config::{AdminSocket, HostConfig, Token};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io;
@@ -14,7 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ impl Admin {
     ///
     /// # Errors
     /// If it can't listen where the config says. That the default socket can't be made is only logged.
-    pub(crate) fn start(options: Options, router: RouterHandle, actions: Actions) -> Result<Admin, String> {
+    pub(crate) fn start(options: Options, router: Arc<Router>, reload: Reload) -> Result<Admin, String> {
         let socket = match options.socket.as_deref().map(SocketFile::bind).transpose() {
             Err(why) if !options.is_named => {
                 log::warn!("admin endpoint: {why}; going on without it");
@@ -74,8 +74,7 @@ impl Admin {
             options.socket.as_ref().filter(|_| socket.is_some()),
             tcp.as_ref().map(|(listener, _)| listener),
         );
-        let reloading = Mutex::new(());
-        let endpoint = Endpoint { router, actions, started: Instant::now(), reloading };
+        let endpoint = Endpoint { router, reload, started: Instant::now() };
         let acceptor =
             Acceptor { socket, tcp, woken, endpoint: Arc::new(endpoint), busy: Default::default() };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || acceptor.run());

@@ -2,56 +2,80 @@
 
 use super::splitter::splitter;
 use crate::config::{
-    Config, Faults, FilterConfig, InputConfig, InstanceConfig, Located, Node, OutputConfig, Position,
+    ChainConfig, Config, Faults, FilterConfig, InputConfig, InstanceConfig, Located, Node, OutputConfig,
+    Position,
 };
-use crate::instance::{Counters, InstanceSpec};
+use crate::instance::{Counters, InstanceSpec, OutputNames};
 use crate::plugin::{Kind, Plugin, Registry, check_options};
 use crate::splitter::SplitterConfig;
-use crate::stats::{ChainStats, HasCounters, InputStats, OutputStats};
+use crate::stats::{ChainStats, HasCounters, InputStats, OutputStats, Stats};
 use heka_matcher::Matcher;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Outputs that one chain's messages can be marked for.
-pub(super) const MARKS_MAX: usize = 64;
+const MARKS_MAX: usize = 64;
 
 /// Everything that a router is built from.
-pub(super) struct Blueprint {
-    pub(super) inputs: Vec<InputBlueprint>,
-    pub(super) chains: Vec<ChainBlueprint>,
-    pub(super) outputs: Vec<OutputBlueprint>,
+pub(crate) struct Blueprint {
+    pub(crate) inputs: Vec<InputBlueprint>,
+    pub(crate) chains: Vec<ChainBlueprint>,
+    pub(crate) outputs: Vec<OutputBlueprint>,
 }
 
-pub(super) struct InputBlueprint {
-    pub(super) config: InputConfig,
-    pub(super) spec: InstanceSpec,
-    pub(super) splitter: SplitterConfig,
-    pub(super) decoder: Option<InstanceSpec>,
-    pub(super) stats: Arc<InputStats>,
+#[derive(Clone)]
+pub(crate) struct InputBlueprint {
+    pub(crate) config: InputConfig,
+    pub(crate) spec: InstanceSpec,
+    pub(crate) splitter: SplitterConfig,
+    pub(crate) decoder: Option<InstanceSpec>,
+    pub(crate) stats: Arc<InputStats>,
 }
 
-pub(super) struct ChainBlueprint {
-    pub(super) name: String,
-    pub(super) is_default: bool,
-    pub(super) matcher: Option<Matcher>,
-    pub(super) filters: Vec<(FilterConfig, InstanceSpec)>,
-    /// Indexes of outputs by mark: first those that the chain names.
-    pub(super) outputs: Vec<usize>,
-    pub(super) named_outputs: usize,
-    pub(super) stats: Arc<ChainStats>,
+#[derive(Clone)]
+pub(crate) struct ChainBlueprint {
+    pub(crate) config: ChainConfig,
+    pub(crate) matcher: Option<Matcher>,
+    pub(crate) filters: Vec<(FilterConfig, InstanceSpec)>,
+    /// Indexes of the outputs that the chain names.
+    pub(crate) named: Vec<usize>,
+    pub(crate) marks: Marks,
+    pub(crate) stats: Arc<ChainStats>,
 }
 
-pub(super) struct OutputBlueprint {
-    pub(super) config: OutputConfig,
-    pub(super) spec: InstanceSpec,
-    pub(super) encoder: Option<InstanceSpec>,
+#[derive(Clone)]
+pub(crate) struct OutputBlueprint {
+    pub(crate) config: OutputConfig,
+    pub(crate) spec: InstanceSpec,
+    pub(crate) encoder: Option<InstanceSpec>,
     /// Where a durable queue is.
-    pub(super) queue_dir: std::path::PathBuf,
-    pub(super) stats: Arc<OutputStats>,
+    pub(crate) queue_dir: std::path::PathBuf,
+    pub(crate) stats: Arc<OutputStats>,
+}
+
+/// Which output each bit of a chain's marks stands for.
+#[derive(Clone, Default)]
+pub(crate) struct Marks {
+    /// Indexes of outputs by bit; none for a bit that is free.
+    pub(crate) outputs: Vec<Option<usize>>,
+    /// The bits that a message starts with: of the outputs that the chain names.
+    pub(crate) start: u64,
+    /// Names by bit, as filters know them.
+    pub(crate) names: Vec<String>,
+}
+
+/// What a running router has that a new blueprint goes on with.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) stats: Arc<Stats>,
+    /// Names of outputs by bit, of each chain: filters that go on have looked them up.
+    pub(crate) marks: HashMap<String, Vec<String>>,
 }
 
 /// Finds everything and collects the faults.
-pub(super) struct Draft<'d> {
+pub(crate) struct Draft<'d> {
+    known: &'d Known,
     config: &'d Config,
     registry: &'d Registry,
     hostname: &'d str,
@@ -59,13 +83,18 @@ pub(super) struct Draft<'d> {
 }
 
 impl<'d> Draft<'d> {
-    pub(super) fn new(config: &'d Config, registry: &'d Registry, hostname: &'d str) -> Draft<'d> {
-        Draft { config, registry, hostname, faults: Faults::new() }
+    pub(crate) fn new(
+        config: &'d Config,
+        registry: &'d Registry,
+        hostname: &'d str,
+        known: &'d Known,
+    ) -> Draft<'d> {
+        Draft { known, config, registry, hostname, faults: Faults::new() }
     }
 
     /// # Errors
     /// All faults.
-    pub(super) fn blueprint(mut self) -> Result<Blueprint, Faults> {
+    pub(crate) fn blueprint(mut self) -> Result<Blueprint, Faults> {
         let config = self.config;
         let inputs: Vec<_> = config.inputs.iter().map(|input| self.input(input)).collect();
         let outputs: Vec<_> = config.outputs.iter().map(|output| self.output(output)).collect();
@@ -80,14 +109,14 @@ impl<'d> Draft<'d> {
     }
 
     fn input(&mut self, input: &InputConfig) -> Option<InputBlueprint> {
-        let stats = InputStats::new(&input.name);
+        let stats = self.known.stats.input(&input.name);
         let counters = Counters { stats: stats.clone(), prefix: String::new() };
         if input.settings.decode_threads > 0 && input.settings.decoder.is_none() {
             let text = format!("input `{}`: `decode_threads` without a `decoder`; name one", input.name);
             self.faults.add(&input.position, text);
         }
         let splitter = splitter(input, self.config.host.message_bytes_max, &mut self.faults);
-        let spec = self.instance(Kind::Input, input, counters, &[]);
+        let spec = self.instance(Kind::Input, input, counters, &OutputNames::default());
         let decoder = input.settings.decoder.as_ref();
         let decoder = decoder.map(|name| self.coder(Kind::Decoder, name, &input.name, stats.clone()));
         Some(InputBlueprint {
@@ -100,9 +129,9 @@ impl<'d> Draft<'d> {
     }
 
     fn output(&mut self, output: &OutputConfig) -> Option<OutputBlueprint> {
-        let stats = OutputStats::new(&output.name);
+        let stats = self.known.stats.output(&output.name);
         let counters = Counters { stats: stats.clone(), prefix: String::new() };
-        let spec = self.instance(Kind::Output, output, counters, &[]);
+        let spec = self.instance(Kind::Output, output, counters, &OutputNames::default());
         let encoder = output.settings.encoder.as_ref();
         let encoder = encoder.map(|name| self.coder(Kind::Encoder, name, &output.name, stats.clone()));
         let queue_dir = state_dir(&self.config.host.state_dir, "queue", &output.name);
@@ -129,7 +158,7 @@ impl<'d> Draft<'d> {
             _ => self.config.encoder(&name.value),
         };
         if let Some(section) = section {
-            return self.instance(kind, section, counters, &[]);
+            return self.instance(kind, section, counters, &OutputNames::default());
         }
         let user_kind = if kind == Kind::Decoder { "input" } else { "output" };
         let who = format!("{user_kind} `{user}`");
@@ -142,11 +171,11 @@ impl<'d> Draft<'d> {
         };
         let options = Node::table(Vec::new(), &name.position);
         let who = format!("{who}: {} `{}`", kind.name(), name.value);
-        self.spec(&found, &name.value, &options, &name.position, &[], &who, counters, &[])
+        self.spec(&found, &name.value, &options, &name.position, &[], &who, counters, &OutputNames::default())
     }
 
-    fn chain(&mut self, chain: &crate::config::ChainConfig) -> Option<ChainBlueprint> {
-        let stats = ChainStats::new(&chain.name);
+    fn chain(&mut self, chain: &ChainConfig) -> Option<ChainBlueprint> {
+        let stats = self.known.stats.chain(&chain.name);
         let matcher = self.matcher(chain);
         let index = |name: &str| self.config.outputs.iter().position(|output| output.name == name);
         let named: Vec<usize> = chain.outputs.iter().filter_map(|output| index(&output.value)).collect();
@@ -154,29 +183,43 @@ impl<'d> Draft<'d> {
             let text = format!("chain `{}`: at most {MARKS_MAX} outputs", chain.name);
             self.faults.add(&chain.position, text);
         }
-        let others = (0..self.config.outputs.len()).filter(|output| !named.contains(output));
-        let outputs: Vec<usize> = named.iter().copied().chain(others).take(MARKS_MAX).collect();
-        let names: Vec<String> =
-            outputs.iter().map(|&output| self.config.outputs[output].name.clone()).collect();
+        let marks = self.marks(chain, &named);
+        if named.len() <= MARKS_MAX && (marks.start.count_ones() as usize) < named.len() {
+            let text = format!("chain `{}`: too many outputs came and went; restart the host", chain.name);
+            self.faults.add(&chain.position, text);
+        }
+        let names = OutputNames::new(marks.names.clone());
         let mut filters = Vec::new();
         for filter in chain.filters.iter().filter_map(|name| self.config.filter(&name.value)) {
             let counters = Counters { stats: stats.clone(), prefix: filter.name.clone() };
             filters.push((filter.clone(), self.instance(Kind::Filter, filter, counters, &names)?));
         }
-        let is_default = chain.is_default();
-        let named_outputs = named.len();
-        Some(ChainBlueprint {
-            name: chain.name.clone(),
-            is_default,
-            matcher,
-            filters,
-            outputs,
-            named_outputs,
-            stats,
-        })
+        Some(ChainBlueprint { config: chain.clone(), matcher, filters, named, marks, stats })
     }
 
-    fn matcher(&mut self, chain: &crate::config::ChainConfig) -> Option<Matcher> {
+    /// Gives each output that the chain's filters may mark a bit, and those that had one the same as before.
+    fn marks(&self, chain: &ChainConfig, named: &[usize]) -> Marks {
+        let outputs = &self.config.outputs;
+        let index = |name: &String| outputs.iter().position(|output| output.name == *name);
+        let known = self.known.marks.get(&chain.name);
+        let bits = known.into_iter().flatten().map(index).collect();
+        let mut marks = Marks { outputs: bits, ..Marks::default() };
+        for &output in named {
+            let is_its = |&bit: &usize| marks.outputs[bit] == Some(output) && marks.start & 1 << bit == 0;
+            let bit = (0..marks.outputs.len()).find(is_its).or_else(|| marks.add(output));
+            marks.start |= bit.map_or(0, |bit| 1 << bit);
+        }
+        for output in 0..outputs.len() {
+            if !marks.outputs.contains(&Some(output)) {
+                marks.add(output);
+            }
+        }
+        let name = |output: &Option<usize>| output.map_or(String::new(), |index| outputs[index].name.clone());
+        marks.names = marks.outputs.iter().map(name).collect();
+        marks
+    }
+
+    fn matcher(&mut self, chain: &ChainConfig) -> Option<Matcher> {
         if let Some(text) = &chain.matcher {
             return match Matcher::parse(&text.value) {
                 Ok(matcher) => Some(matcher),
@@ -207,7 +250,8 @@ impl<'d> Draft<'d> {
             self.config.chains.iter().any(|chain| chain.filters.iter().any(|filter| filter.value == name))
         };
         let unused: Vec<_> = self.config.filters.iter().filter(|filter| !used(&filter.name)).collect();
-        let names: Vec<String> = self.config.outputs.iter().map(|output| output.name.clone()).collect();
+        let names = self.config.outputs.iter().map(|output| output.name.clone()).collect();
+        let names = OutputNames::new(names);
         for filter in unused {
             let counters = Counters { stats: ChainStats::new(""), prefix: String::new() };
             self.instance(Kind::Filter, filter, counters, &names);
@@ -219,7 +263,7 @@ impl<'d> Draft<'d> {
         kind: Kind,
         instance: &InstanceConfig<S>,
         counters: Counters,
-        outputs: &[String],
+        outputs: &OutputNames,
     ) -> Option<InstanceSpec> {
         let who = format!("{} `{}`", kind.name(), instance.name);
         let name = &instance.plugin;
@@ -258,7 +302,7 @@ impl<'d> Draft<'d> {
         host_keys: &[&str],
         who: &str,
         counters: Counters,
-        outputs: &[String],
+        outputs: &OutputNames,
     ) -> Option<InstanceSpec> {
         if !check_options(options, &plugin.metadata, host_keys, who, &mut self.faults) {
             return None;
@@ -279,7 +323,7 @@ impl<'d> Draft<'d> {
             state_dir: state_dir(&self.config.host.state_dir, kind, name),
             section,
             counters,
-            outputs: outputs.to_vec(),
+            outputs: outputs.clone(),
         };
         let found = spec.check();
         for (key, reason) in &found {
@@ -293,8 +337,21 @@ impl<'d> Draft<'d> {
     }
 }
 
+impl Marks {
+    /// Gives an output a bit that no output had; when there is none left, one whose output is gone.
+    fn add(&mut self, output: usize) -> Option<usize> {
+        let bit = match self.outputs.len() {
+            len if len < MARKS_MAX => len,
+            _ => self.outputs.iter().position(Option::is_none)?,
+        };
+        self.outputs.resize(self.outputs.len().max(bit + 1), None);
+        self.outputs[bit] = Some(output);
+        Some(bit)
+    }
+}
+
 /// Where the built-in queue of dead letters is.
-pub(super) fn dead_letters_dir(state_dir: &Path) -> std::path::PathBuf {
+pub(crate) fn dead_letters_dir(state_dir: &Path) -> std::path::PathBuf {
     std::path::absolute(state_dir).unwrap_or_else(|_| state_dir.to_owned()).join("dead_letters")
 }
 

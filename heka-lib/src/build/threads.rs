@@ -1,6 +1,6 @@
 //! The threads of a router, in the order in which they end.
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Stages end in this order.
@@ -13,61 +13,96 @@ pub(crate) enum Tier {
 }
 
 /// Running threads. A thread that doesn't end in time is left alone, never ended by force.
+#[derive(Clone, Default)]
 pub(crate) struct Threads {
-    running: Vec<(usize, Tier, String)>,
-    started: usize,
-    ended: (Sender<usize>, Receiver<usize>),
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    running: Mutex<Running>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct Running {
+    threads: Vec<Thread>,
+    started: u64,
+}
+
+struct Thread {
+    id: u64,
+    tier: Tier,
+    name: String,
 }
 
 /// Says that its thread has ended, also when it panicked.
 struct Ended {
-    sender: Sender<usize>,
-    id: usize,
+    shared: Arc<Shared>,
+    id: u64,
 }
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let _ = self.sender.send(self.id);
+        self.shared.lock().threads.retain(|thread| thread.id != self.id);
+        self.shared.ended.notify_all();
     }
 }
 
-impl Default for Threads {
-    fn default() -> Threads {
-        Threads { running: Vec::new(), started: 0, ended: unbounded() }
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Threads {
+    /// Starts a thread; `name` is also what [`wait_for`](Threads::wait_for) knows it by.
     pub(crate) fn spawn(
-        &mut self,
+        &self,
         tier: Tier,
         name: &str,
         run: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<()> {
-        let id = self.started;
-        let ended = Ended { sender: self.ended.0.clone(), id };
+        let id = {
+            let mut running = self.shared.lock();
+            running.started += 1;
+            let id = running.started;
+            running.threads.push(Thread { id, tier, name: name.to_owned() });
+            id
+        };
+        let ended = Ended { shared: self.shared.clone(), id };
         // The kernel shows 15 characters of a thread's name.
         let short: String = name.chars().take(15).collect();
+        // What can't be started is dropped, and so says that it has ended.
         std::thread::Builder::new().name(short).spawn(move || {
             let _ended = ended;
             run();
         })?;
-        self.started += 1;
-        self.running.push((id, tier, name.to_owned()));
         Ok(())
     }
 
     /// Waits until all threads of the tiers have ended, or the deadline has passed; tells whether they have.
-    pub(crate) fn wait(&mut self, tiers: &[Tier], deadline: Instant) -> bool {
-        while self.running.iter().any(|(_, tier, _)| tiers.contains(tier)) {
-            let Ok(id) = self.ended.1.recv_deadline(deadline) else { return false };
-            self.running.retain(|(running, ..)| *running != id);
+    pub(crate) fn wait(&self, tiers: &[Tier], deadline: Instant) -> bool {
+        self.wait_until_none(|thread| tiers.contains(&thread.tier), deadline)
+    }
+
+    /// Waits until no thread has this name, or the deadline has passed; tells whether none has.
+    pub(crate) fn wait_for(&self, name: &str, deadline: Instant) -> bool {
+        self.wait_until_none(|thread| thread.name == name, deadline)
+    }
+
+    fn wait_until_none(&self, is_meant: impl Fn(&Thread) -> bool, deadline: Instant) -> bool {
+        let mut running = self.shared.lock();
+        while running.threads.iter().any(&is_meant) {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
+            let waited = self.shared.ended.wait_timeout(running, left);
+            running = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }
 
     /// Names of the threads that still run.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.running.iter().map(|(_, _, name)| name.as_str())
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.shared.lock().threads.iter().map(|thread| thread.name.clone()).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! What the host offers an instance, as the table of functions that plugins call.
 
-use super::{Counters, Failure, FailureKind, InstanceSpec, OptionFault};
+use super::{Counters, Failure, FailureKind, InstanceSpec, OptionFault, OutputNames};
 use heka_plugin_api::abi::{API_VERSION, Host, Slice, host_flag};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ struct Told {
     ticker_ns: AtomicU64,
     counters: Counters,
     cells: Mutex<Vec<Arc<AtomicU64>>>,
-    outputs: Vec<String>,
+    outputs: OutputNames,
     acknowledgements: Acknowledgements,
 }
 
@@ -180,7 +180,7 @@ unsafe extern "C" fn set_ticker(context: *mut c_void, interval_ns: u64) {
 
 unsafe extern "C" fn output_bit(context: *mut c_void, name: Slice) -> i32 {
     let name = text(name);
-    told(context).outputs.iter().position(|output| *output == name).map_or(-1, |bit| bit as i32)
+    told(context).outputs.bit(&name).map_or(-1, |bit| bit as i32)
 }
 
 unsafe extern "C" fn acknowledge(context: *mut c_void, ticket: u64, count: u32) {

@@ -9,7 +9,7 @@ use heka_plugin_api::abi::{self, Plugin, Slice, Writer, status};
 use host::HostState;
 use std::ffi::c_void;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use host::Acknowledgements;
@@ -59,7 +59,30 @@ pub(crate) struct InstanceSpec {
     pub(crate) section: Vec<u8>,
     pub(crate) counters: Counters,
     /// Names of the outputs that a filter may mark, by bit.
-    pub(crate) outputs: Vec<String>,
+    pub(crate) outputs: OutputNames,
+}
+
+/// Names of the outputs of a chain, by bit of its marks; empty for a bit that is free. A reload may add some while the
+/// instances that look names up go on.
+#[derive(Clone, Default)]
+pub(crate) struct OutputNames(Arc<Mutex<Vec<String>>>);
+
+impl OutputNames {
+    pub(crate) fn new(names: Vec<String>) -> OutputNames {
+        OutputNames(Arc::new(Mutex::new(names)))
+    }
+
+    pub(crate) fn set(&self, names: Vec<String>) {
+        *self.lock() = names;
+    }
+
+    fn bit(&self, name: &str) -> Option<usize> {
+        self.lock().iter().position(|known| known == name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where an instance's own counters are kept: with the statistics of a stage, under `prefix.` if that isn't empty.
@@ -79,6 +102,11 @@ impl Counters {
 }
 
 impl InstanceSpec {
+    /// Tells whether an instance of one does what an instance of the other does: the same code, the same options.
+    pub(crate) fn is_same(&self, other: &InstanceSpec) -> bool {
+        std::ptr::eq(self.table, other.table) && self.section == other.section
+    }
+
     /// Lets the plugin check the options.
     pub(crate) fn check(&self) -> Vec<OptionFault> {
         let state = HostState::new(self);
@@ -160,11 +188,19 @@ pub(crate) struct Instance {
 unsafe impl Send for Instance {}
 
 impl Instance {
-    /// Acquires what lies outside memory.
-    pub(crate) fn start(&mut self) -> Result<(), Failure> {
-        // SAFETY: the instance is open.
-        let status = unsafe { (self.table.start)(self.pointer, std::ptr::null_mut()) };
+    /// Acquires what lies outside memory, or takes it over from an instance of the same plugin; one of another
+    /// plugin, or of another build, has nothing to take over.
+    pub(crate) fn start(&mut self, predecessor: Option<&mut Instance>) -> Result<(), Failure> {
+        let same = predecessor.filter(|old| self.can_follow(old));
+        let predecessor = same.map_or(std::ptr::null_mut(), |old| old.pointer);
+        // SAFETY: both instances are open and of the same table, and the caller calls neither meanwhile.
+        let status = unsafe { (self.table.start)(self.pointer, predecessor) };
         self.result(status).map(|_| ())
+    }
+
+    /// Tells whether this instance can take over from another one.
+    pub(crate) fn can_follow(&self, old: &Instance) -> bool {
+        std::ptr::eq(self.table, old.table) && !old.poisoned
     }
 
     pub(crate) fn read(&mut self, reader: &mut abi::Reader, timeout: Duration) -> Result<i32, Failure> {

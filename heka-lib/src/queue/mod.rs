@@ -49,6 +49,8 @@ pub(crate) enum ToOutput {
     Reopen,
     /// What was delivered is to be made durable: the queue waits to forget it.
     Sync,
+    /// A reload has left something at the stage's [`Control`](crate::control::Control).
+    Look,
     /// Nothing comes any more.
     End,
 }
@@ -91,6 +93,7 @@ pub(crate) struct QueueReceiver {
 }
 
 /// Lets a queue's threads look whether the router stops.
+#[derive(Clone)]
 pub(crate) struct QueueWaker(Arc<Queue>);
 
 impl QueueWaker {
@@ -240,6 +243,17 @@ impl QueueSender {
     /// Tells the output to open its files anew.
     pub(crate) fn send_reopen(&self) {
         let _ = self.open.ready.send(ToOutput::Reopen);
+    }
+
+    /// Lets the output look at its control.
+    pub(crate) fn call(&self) {
+        let _ = self.open.ready.send(ToOutput::Look);
+    }
+
+    /// The output was removed: senders that wait for room are let go, since they have their new routes to look at.
+    pub(crate) fn retire(&self) {
+        self.open.queue.lock().retired = true;
+        self.open.queue.room.notify_all();
     }
 
     /// Lets the keeper see that the router stops.

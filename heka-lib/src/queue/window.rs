@@ -95,6 +95,8 @@ pub(super) struct Window {
     pub(super) waiting_senders: usize,
     pub(super) failing: bool,
     pub(super) closed: bool,
+    /// The output was removed at a reload: nobody waits for it.
+    pub(super) retired: bool,
     /// Nothing that comes now is taken.
     pub(super) ended: bool,
 }
@@ -169,6 +171,7 @@ impl Window {
             waiting_senders: 0,
             failing: false,
             closed: false,
+            retired: false,
             ended: false,
         }
     }
@@ -182,13 +185,13 @@ impl Window {
         if self.behind || self.always_keeps {
             let fits = self.incoming_bytes + bytes <= INCOMING_BYTES_MAX || self.incoming.is_empty();
             return match config.when_full {
-                _ if must || fits => Place::Disk,
+                _ if must || fits || self.retired => Place::Disk,
                 WhenFull::DropNewest if self.disk_full => Place::DropNewest,
                 // Where the oldest are dropped, the keeper does it.
                 _ => Place::Wait,
             };
         }
-        if must {
+        if must || self.retired && config.kind == QueueKind::Memory {
             return Place::Window;
         }
         if config.max_messages.is_some_and(|max| !self.entries.is_empty() && self.messages + messages > max) {

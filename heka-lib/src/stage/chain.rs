@@ -4,7 +4,8 @@ use super::injection::Lane;
 use super::retry::BackOff;
 use crate::arena::{ArenaPool, ArenaRef, RecordWriter};
 use crate::batch::{Batch, BatchLimits};
-use crate::config::{EmitTo, OnPanic, RetryConfig};
+use crate::config::{EmitTo, FilterSettings, OnPanic, RetryConfig};
+use crate::control::{Answer, Attention};
 use crate::dead_letter::DeadLetters;
 use crate::instance::{Failure, FailureKind, Instance, InstanceSpec};
 use crate::outlet::{Gathering, Group, Outlet, ToChain};
@@ -26,8 +27,8 @@ const SPARSE: usize = 4;
 pub(crate) struct ChainPlan {
     pub(crate) filters: Vec<FilterPlan>,
     pub(crate) receiver: Receiver<ToChain>,
-    /// By bit of the marks.
-    pub(crate) outlets: Vec<Outlet>,
+    /// By bit of the marks; none for a bit that is free.
+    pub(crate) outlets: Vec<Option<Outlet>>,
     /// See [`chain_tag`](crate::routes::chain_tag).
     pub(crate) tag: u64,
     /// Marks that a message starts with: the outputs that the chain names.
@@ -41,6 +42,7 @@ pub(crate) struct ChainPlan {
     pub(crate) stop: StopFlags,
     /// Batches that are inside chains and the injection lane; the shutdown waits for 0.
     pub(crate) in_flight: Arc<AtomicUsize>,
+    pub(crate) attention: Attention<ChainChange>,
 }
 
 /// One filter of a chain.
@@ -48,19 +50,41 @@ pub(crate) struct FilterPlan {
     pub(crate) name: String,
     pub(crate) spec: InstanceSpec,
     pub(crate) instance: Instance,
-    pub(crate) emit_to: EmitTo,
-    pub(crate) on_panic: OnPanic,
-    pub(crate) ticker: Option<Duration>,
+    pub(crate) settings: FilterSettings,
     pub(crate) dead_letters: DeadLetters,
+}
+
+/// What a chain's stage is made of after a reload.
+pub(crate) struct ChainChange {
+    /// In order.
+    pub(crate) filters: Vec<FilterChange>,
+    /// By bit of the marks.
+    pub(crate) outlets: Vec<Option<Outlet>>,
+    pub(crate) marks: u64,
+    /// Whether the chain was removed: its tickers strike a last time when all who could send to it have ended.
+    pub(crate) is_last: bool,
+    pub(crate) answer: Answer,
+}
+
+/// A filter after a reload.
+pub(crate) enum FilterChange {
+    /// The one that was at this place goes on, with its state.
+    Keep(usize, FilterSettings),
+    /// Another one, opened; it may take over from the one that was at a place.
+    New(Box<FilterPlan>, Option<usize>),
 }
 
 /// The chain stage.
 pub(crate) struct ChainStage {
     filters: Vec<RunningFilter>,
     receiver: Receiver<ToChain>,
-    gatherings: Vec<Gathering>,
+    attention: Attention<ChainChange>,
+    /// By bit of the marks.
+    gatherings: Vec<Option<Gathering>>,
+    limits: BatchLimits,
     tag: u64,
     marks: u64,
+    is_last: bool,
     stats: Arc<ChainStats>,
     lane: Lane,
     /// Where edited records go.
@@ -101,17 +125,17 @@ struct RunningFilter {
 impl ChainStage {
     pub(crate) fn new(plan: ChainPlan) -> ChainStage {
         let writer = || RecordWriter::new(&plan.pool, plan.message_bytes_max);
-        let (mut out, kept, mut emitted) = (writer(), writer(), writer());
-        out.raw().marks = plan.marks;
-        emitted.raw().marks = plan.marks;
+        let (out, kept, emitted) = (writer(), writer(), writer());
         let filters = plan.filters.into_iter().map(RunningFilter::new).collect();
-        let gatherings = plan.outlets.into_iter().map(|outlet| Gathering::new(outlet, plan.limits)).collect();
-        ChainStage {
+        let mut stage = ChainStage {
             filters,
             receiver: plan.receiver,
-            gatherings,
+            attention: plan.attention,
+            gatherings: Vec::new(),
+            limits: plan.limits,
             tag: plan.tag,
-            marks: plan.marks,
+            marks: 0,
+            is_last: false,
             stats: plan.stats,
             lane: plan.lane,
             out,
@@ -124,7 +148,17 @@ impl ChainStage {
             hops: 0,
             stop: plan.stop,
             in_flight: plan.in_flight,
-        }
+        };
+        stage.set_outlets(plan.outlets, plan.marks);
+        stage
+    }
+
+    fn set_outlets(&mut self, outlets: Vec<Option<Outlet>>, marks: u64) {
+        let gathering = |outlet: Option<Outlet>| Some(Gathering::new(outlet?, self.limits));
+        self.gatherings = outlets.into_iter().map(gathering).collect();
+        self.marks = marks;
+        self.out.raw().marks = marks;
+        self.emitted.raw().marks = marks;
     }
 
     /// Runs until all who send to the chain have ended.
@@ -146,8 +180,11 @@ impl ChainStage {
                     self.flush();
                     self.in_flight.fetch_sub(1, Ordering::AcqRel);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(ToChain::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if let Some(change) = self.attention.take() {
+                self.change(change);
             }
             if self.stop.is_aborting() {
                 // What is gathered is still sent, so that it is counted as given up.
@@ -158,7 +195,45 @@ impl ChainStage {
                 self.flush();
             }
         }
+        if let Some(change) = self.attention.take() {
+            self.change(change);
+        }
+        if self.is_last && !self.stop.is_aborting() {
+            self.tick(true);
+        }
         self.flush();
+    }
+
+    /// Goes on in another way, or, when a new filter refuses to start, as before. What filters absorbed that do not go
+    /// on is passed on first.
+    fn change(&mut self, change: ChainChange) {
+        let ChainChange { mut filters, outlets, marks, is_last, answer } = change;
+        let kept: Vec<usize> = filters.iter().filter_map(FilterChange::kept).collect();
+        (0..self.filters.len()).filter(|index| !kept.contains(index)).for_each(|index| self.strike(index));
+        self.flush();
+        for filter in &mut filters {
+            let FilterChange::New(plan, old) = filter else { continue };
+            let old = old.and_then(|old| self.filters.get_mut(old)).map(|old| &mut old.plan.instance);
+            if let Err(failure) = plan.instance.start(old) {
+                return answer.give(Err(format!("filter `{}`: {}", plan.name, failure.reason)));
+            }
+        }
+        let mut old: Vec<_> = self.filters.drain(..).map(Some).collect();
+        let now = |change: FilterChange| match change {
+            FilterChange::Keep(index, settings) => {
+                let mut filter = old.get_mut(index)?.take()?;
+                if filter.plan.settings != settings {
+                    filter.plan.settings = settings;
+                    filter.schedule(Instant::now());
+                }
+                Some(filter)
+            }
+            FilterChange::New(plan, _) => Some(RunningFilter::new(*plan)),
+        };
+        self.filters = filters.into_iter().filter_map(now).collect();
+        self.set_outlets(outlets, marks);
+        self.is_last = is_last;
+        answer.give(Ok(()));
     }
 
     fn receive(&self) -> Result<ToChain, RecvTimeoutError> {
@@ -171,7 +246,7 @@ impl ChainStage {
     }
 
     fn flush(&mut self) {
-        self.gatherings.iter_mut().for_each(Gathering::flush);
+        self.gatherings.iter_mut().flatten().for_each(Gathering::flush);
         self.oldest = None;
     }
 
@@ -212,7 +287,7 @@ impl ChainStage {
             return;
         }
         let scratch = &mut self.scratch;
-        match self.filters[index].plan.emit_to {
+        match self.filters[index].plan.settings.emit_to {
             EmitTo::Chain => {
                 self.emitted.take(&mut scratch.emitted, &mut scratch.arenas);
                 for item in &scratch.emitted {
@@ -250,13 +325,13 @@ impl ChainStage {
             while marks != 0 {
                 let bit = marks.trailing_zeros() as usize;
                 marks &= marks - 1;
-                if let Some(gathering) = self.gatherings.get_mut(bit) {
+                if let Some(Some(gathering)) = self.gatherings.get_mut(bit) {
                     gathering.push(Item { marks: self.tag, ..item }, bytes, group);
                 }
             }
         }
         self.scratch.arenas.clear();
-        if self.oldest.is_none() && self.gatherings.iter().any(|gathering| !gathering.is_empty()) {
+        if self.oldest.is_none() && self.gatherings.iter().flatten().any(|gathering| !gathering.is_empty()) {
             self.oldest = Some(Instant::now());
         }
     }
@@ -287,18 +362,24 @@ impl ChainStage {
     fn tick(&mut self, last: bool) {
         let now = Instant::now();
         for index in 0..self.filters.len() {
-            let filter = &mut self.filters[index];
-            let Some(due) = filter.next_tick else { continue };
-            if !last && now < due {
-                continue;
+            if self.filters[index].next_tick.is_some_and(|due| last || now >= due) {
+                self.strike(index);
             }
-            filter.schedule(now);
-            self.hops = std::mem::take(&mut filter.hops_since_tick);
-            filter.tick(&mut self.emitted);
-            self.scratch.current.clear();
-            self.take_emitted(index);
-            self.run_emitted(index + 1);
         }
+    }
+
+    /// Lets a filter's ticker strike, if it has one.
+    fn strike(&mut self, index: usize) {
+        let filter = &mut self.filters[index];
+        if filter.next_tick.is_none() {
+            return;
+        }
+        filter.schedule(Instant::now());
+        self.hops = std::mem::take(&mut filter.hops_since_tick);
+        filter.tick(&mut self.emitted);
+        self.scratch.current.clear();
+        self.take_emitted(index);
+        self.run_emitted(index + 1);
     }
 
     /// Runs messages that a tick emitted through the filters behind.
@@ -311,6 +392,15 @@ impl ChainStage {
             self.run_filter(index, &nothing);
         }
         self.pass(&nothing, 0);
+    }
+}
+
+impl FilterChange {
+    fn kept(&self) -> Option<usize> {
+        match self {
+            FilterChange::Keep(index, _) => Some(*index),
+            FilterChange::New(..) => None,
+        }
     }
 }
 
@@ -333,7 +423,8 @@ impl RunningFilter {
     }
 
     fn schedule(&mut self, now: Instant) {
-        self.next_tick = self.plan.ticker.or(self.plan.instance.ticker()).map(|interval| now + interval);
+        let interval = self.plan.settings.ticker_interval.or(self.plan.instance.ticker());
+        self.next_tick = interval.map(|interval| now + interval);
     }
 
     fn process(&mut self, call: &mut FilterCall<'_>, failed: &mut Vec<(u32, String)>, stop: &StopFlags) {
@@ -385,11 +476,13 @@ impl RunningFilter {
         let (name, reason) = (&self.plan.name, &failure.reason);
         match failure.kind {
             FailureKind::Message | FailureKind::Retry => {}
-            FailureKind::Panic if self.plan.on_panic == OnPanic::Restart && self.restarts < RESTARTS_MAX => {
+            FailureKind::Panic
+                if self.plan.settings.on_panic == OnPanic::Restart && self.restarts < RESTARTS_MAX =>
+            {
                 self.restarts += 1;
                 log::error!("filter `{name}`: {reason}; restarted ({} of {RESTARTS_MAX})", self.restarts);
                 let opened =
-                    self.plan.spec.open().and_then(|mut instance| instance.start().map(|()| instance));
+                    self.plan.spec.open().and_then(|mut instance| instance.start(None).map(|()| instance));
                 match opened {
                     Ok(instance) => self.plan.instance = instance,
                     Err(failure) => self.stop(format!("failed to restart: {}", failure.reason)),

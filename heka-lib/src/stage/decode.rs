@@ -277,6 +277,6 @@ impl Decoding {
 
 fn open_decoder(spec: &InstanceSpec) -> Result<Instance, Failure> {
     let mut decoder = spec.open()?;
-    decoder.start()?;
+    decoder.start(None)?;
     Ok(decoder)
 }

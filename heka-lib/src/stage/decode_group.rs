@@ -1,6 +1,7 @@
 //! Frames on their way from an input's thread to one of its decode stages.
 
 use super::decode::{FatalSlot, GROUP_FRAMES_MAX, Read};
+use crate::routes::RoutePlan;
 use crate::token::TokenRef;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use heka_plugin_api::abi::{Frame, Slice};
@@ -66,16 +67,23 @@ impl Drop for FrameGroup {
     }
 }
 
+/// What a decode stage is sent.
+pub(super) enum ToDecode {
+    Group(FrameGroup),
+    /// Another way of routing, from here on.
+    Routes(Box<RoutePlan>),
+}
+
 /// The way from an input's thread to its decode stages.
 pub(crate) struct DecodeThreads {
-    senders: Vec<Sender<FrameGroup>>,
+    senders: Vec<Sender<ToDecode>>,
     emptied: Receiver<FrameGroup>,
     fatal: FatalSlot,
 }
 
 /// A decode stage's end of the way.
 pub(crate) struct GroupReceiver {
-    pub(super) groups: Receiver<FrameGroup>,
+    pub(super) groups: Receiver<ToDecode>,
     emptied: Sender<FrameGroup>,
 }
 
@@ -97,10 +105,25 @@ impl DecodeThreads {
         // Always the same stage for a stream, so that its messages stay in order.
         let stage = (read.stream % self.senders.len() as u64) as usize;
         group.fill(frames, bytes, read);
-        if self.senders[stage].send(group).is_err() {
+        if self.senders[stage].send(ToDecode::Group(group)).is_err() {
             // Stages end after their senders, unless the host itself is at fault.
             let _ = self.fatal.set(format!("decode thread {} has ended", stage + 1));
         }
+    }
+}
+
+impl DecodeThreads {
+    /// Lets all stages route in another way, once they have done what they were sent before.
+    pub(super) fn change_routes(&self, plan: &RoutePlan) {
+        // A stage that has ended routes nothing.
+        self.senders.iter().for_each(|stage| _ = stage.send(ToDecode::Routes(Box::new(plan.clone()))));
+    }
+
+    /// Ends the stages; waits until they have done what they were sent.
+    pub(super) fn finish(self) {
+        drop(self.senders);
+        // Their ends of this channel go when they end.
+        while self.emptied.recv().is_ok() {}
     }
 }
 
@@ -129,6 +152,13 @@ mod tests {
         threads.send(&frames(texts), bytes, read);
     }
 
+    fn received(receiver: &GroupReceiver) -> FrameGroup {
+        match receiver.groups.try_recv() {
+            Ok(ToDecode::Group(group)) => group,
+            _ => panic!("no group"),
+        }
+    }
+
     fn texts(group: &mut FrameGroup) -> Vec<Vec<u8>> {
         let mut texts = Vec::new();
         group.take(|frames, read| {
@@ -149,7 +179,7 @@ mod tests {
             }
             for (stage, receiver) in receivers.iter().enumerate() {
                 for _ in 0..2 {
-                    let mut group = receiver.groups.try_recv().unwrap();
+                    let mut group = received(receiver);
                     assert_eq!(group.stream % 3, stage as u64);
                     assert_eq!(texts(&mut group), [b"a".to_vec(), Vec::new(), vec![round; 300]]);
                     receiver.give_back(group);
@@ -177,7 +207,7 @@ mod tests {
     fn memory_of_a_long_frame_is_not_kept() {
         let (mut threads, receivers) = DecodeThreads::new(1, &FatalSlot::default());
         send(&mut threads, &mut Ledger::default(), 1, &[&vec![0; KEPT_BYTES_MAX + 1]]);
-        let mut group = receivers[0].groups.try_recv().unwrap();
+        let mut group = received(&receivers[0]);
         texts(&mut group);
         receivers[0].give_back(group);
         assert!(threads.emptied.is_empty());

@@ -1,7 +1,7 @@
 //! The decode stage: decodes and routes what an input with `decode_threads` reads, on a thread of its own.
 
 use super::decode::Decoding;
-use super::decode_group::{FrameGroup, GroupReceiver};
+use super::decode_group::{GroupReceiver, ToDecode};
 use crossbeam_channel::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,11 @@ impl DecodeStage {
         loop {
             let asked = Instant::now();
             match self.receive() {
-                Ok(mut group) => {
+                Ok(ToDecode::Routes(plan)) => {
+                    self.decoding.routes().flush();
+                    self.decoding.routes().change(*plan);
+                }
+                Ok(ToDecode::Group(mut group)) => {
                     // A stage that had nothing to do for so long passes on at once what comes then.
                     let was_idle = asked.elapsed() >= self.linger;
                     group.take(|frames, read| self.decoding.take(frames, read));
@@ -40,7 +44,7 @@ impl DecodeStage {
     }
 
     /// Sends what is due, and waits for the next group until more is.
-    fn receive(&mut self) -> Result<FrameGroup, RecvTimeoutError> {
+    fn receive(&mut self) -> Result<ToDecode, RecvTimeoutError> {
         let groups = &self.receiver.groups;
         match self.decoding.routes().flush_due() {
             Some(left) => groups.recv_timeout(left),

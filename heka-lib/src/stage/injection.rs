@@ -5,9 +5,10 @@
 
 use crate::arena::{ArenaPool, ArenaRef, RecordWriter};
 use crate::batch::Batch;
-use crate::dead_letter::DeadLetters;
+use crate::control::{Answer, Answered};
+use crate::dead_letter::{DeadLetterWay, DeadLetters};
 use crate::outlet::Group;
-use crate::routes::Routes;
+use crate::routes::{RoutePlan, Routes};
 use crate::stats::InjectionStats;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use heka_plugin_api::abi::{Item, record_flag};
@@ -18,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What the injection stage is sent.
 pub(crate) enum ToLane {
     Batch(Batch),
+    /// Routes are these from now on.
+    Routes(Box<RoutePlan>, Answer),
     /// Nothing comes any more.
     Close,
 }
@@ -35,6 +38,7 @@ struct LaneState {
     hops_max: u16,
     stats: Arc<InjectionStats>,
     dead_letters: Mutex<DeadLetters>,
+    dead_letter_way: DeadLetterWay,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -47,9 +51,15 @@ impl Lane {
         in_flight: Arc<AtomicUsize>,
     ) -> (Lane, Receiver<ToLane>) {
         let (sender, receiver) = unbounded();
-        let dead_letters = Mutex::new(dead_letters);
-        let shared =
-            LaneState { bytes: AtomicU64::new(0), bytes_max, hops_max, stats, dead_letters, in_flight };
+        let shared = LaneState {
+            bytes: AtomicU64::new(0),
+            bytes_max,
+            hops_max,
+            stats,
+            dead_letter_way: dead_letters.way(),
+            dead_letters: Mutex::new(dead_letters),
+            in_flight,
+        };
         (Lane { sender, shared: Arc::new(shared) }, receiver)
     }
 
@@ -98,12 +108,16 @@ impl Lane {
 
     /// Ends the injection stage once it has done what is in the lane.
     pub(crate) fn close(&self) {
-        // The output for dead letters ends when nobody can send to it any more. The lock is only taken when a chain
-        // waits for that output: then the deadline has passed, and the output ends without this.
-        if let Ok(mut dead_letters) = self.shared.dead_letters.try_lock() {
-            dead_letters.close();
-        }
+        // The output for dead letters ends when nobody can send to it any more.
+        self.shared.dead_letter_way.set(None);
         let _ = self.sender.send(ToLane::Close);
+    }
+
+    /// Lets the stage route by another plan, behind what is in the lane.
+    pub(crate) fn set_routes(&self, plan: RoutePlan) -> Answered {
+        let (answer, answered) = Answer::new();
+        let _ = self.sender.send(ToLane::Routes(Box::new(plan), answer));
+        answered
     }
 
     /// Messages put into the lane so far.
@@ -142,7 +156,16 @@ impl InjectionStage {
     pub(crate) fn run(self) {
         let InjectionStage { receiver, lane, mut routes } = self;
         let shared = lane.shared;
-        while let Ok(ToLane::Batch(batch)) = receiver.recv() {
+        while let Ok(sent) = receiver.recv() {
+            let batch = match sent {
+                ToLane::Batch(batch) => batch,
+                ToLane::Routes(plan, answer) => {
+                    routes.change(*plan);
+                    answer.give(Ok(()));
+                    continue;
+                }
+                ToLane::Close => break,
+            };
             let group = Group { id: 0, arenas: batch.arenas(), tokens: batch.tokens() };
             routes.route(batch.items(), group);
             if receiver.is_empty() || routes.flush_due().is_none() {

@@ -4,7 +4,9 @@ use super::decode::GROUP_FRAMES_MAX;
 use super::intake::{Intake, Source};
 use super::retry::BackOff;
 use super::stream::{ReadRoom, StreamState};
+use super::takeover::InputChange;
 use crate::config::RetryConfig;
+use crate::control::Attention;
 use crate::instance::{Failure, FailureKind, Instance, InstanceSpec, Stopper};
 use crate::splitter::{FrameSink, SplitCounts, Splitter, SplitterConfig};
 use crate::stop::StopFlags;
@@ -34,6 +36,15 @@ pub(crate) struct InputPlan {
     /// End at the first idle moment, with everything read.
     pub(crate) once: bool,
     pub(crate) stop: StopFlags,
+    pub(crate) attention: Attention<InputCommand>,
+}
+
+/// What a reload says to an input stage.
+pub(crate) enum InputCommand {
+    /// The input was removed: it ends as at a stop.
+    End,
+    /// It goes on in another way.
+    Change(Box<InputChange>),
 }
 
 /// Where other threads find how to stop a stage's instance, as long as there is one.
@@ -41,24 +52,32 @@ pub(crate) type StopSlot = Arc<Mutex<Option<Stopper>>>;
 
 /// The input stage.
 pub(crate) struct InputStage {
-    plan: InputPlan,
-    instance: Instance,
-    started: bool,
-    reading: Box<Reading>,
-    stop_slot: StopSlot,
-    back_off: BackOff,
+    pub(super) plan: InputPlan,
+    pub(super) instance: Instance,
+    pub(super) started: bool,
+    /// The instance that this one takes over from, until it has started.
+    pub(super) predecessor: Option<Instance>,
+    pub(super) reading: Box<Reading>,
+    pub(super) stop_slot: StopSlot,
+    pub(super) back_off: BackOff,
     next_tick: Option<Instant>,
+    /// Whether the input is to end, without the others.
+    ends: bool,
 }
 
 /// What the plugin reaches through its reader.
-struct Reading {
-    streams: Vec<Option<StreamState>>,
+pub(super) struct Reading {
+    pub(super) streams: Vec<Option<StreamState>>,
     counted: Vec<SplitCounts>,
     room: ReadRoom,
     sink: FrameSink,
     splitter: SplitterConfig,
     whole_datagrams: bool,
-    intake: Intake,
+    /// Whether some streams are those of an instance that another one has taken over from …
+    inherits: bool,
+    /// … and whether that one has not read yet.
+    is_first_read: bool,
+    pub(super) intake: Intake,
 }
 
 impl InputStage {
@@ -75,17 +94,31 @@ impl InputStage {
             room: ReadRoom::default(),
             sink: FrameSink::new(GROUP_FRAMES_MAX),
             splitter: plan.splitter.clone(),
-            whole_datagrams: !plan.splitter_named || plan.splitter.kind() == "none",
+            whole_datagrams: are_whole(plan.splitter_named, &plan.splitter),
+            inherits: false,
+            is_first_read: false,
             intake,
         });
-        let next_tick = plan.ticker.or(instance.ticker()).map(|interval| Instant::now() + interval);
         let back_off = BackOff::new(&RetryConfig::default());
-        InputStage { plan, instance, started, reading, stop_slot, back_off, next_tick }
+        let mut stage = InputStage {
+            plan,
+            instance,
+            started,
+            predecessor: None,
+            reading,
+            stop_slot,
+            back_off,
+            next_tick: None,
+            ends: false,
+        };
+        stage.schedule();
+        stage
     }
 
     /// Runs until the input ends or is asked to stop, and then until everything read is acknowledged.
     pub(crate) fn run(mut self) {
         self.read_all();
+        self.plan.attention.end();
         self.reading.intake.routes().flush();
         self.settle();
         *self.stop_slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -93,7 +126,11 @@ impl InputStage {
 
     fn read_all(&mut self) {
         let mut collected = Instant::now();
-        while !self.plan.stop.is_stopping() && self.reading.intake.fatal().is_none() {
+        while !self.is_stopping() && self.reading.intake.fatal().is_none() {
+            if self.plan.attention.is_called() {
+                self.obey();
+                continue;
+            }
             let pending = self.reading.intake.routes().flush_due();
             let asked = Instant::now();
             let found = self.read(pending.unwrap_or(IDLE_WAIT));
@@ -119,13 +156,30 @@ impl InputStage {
 
     fn read(&mut self, wait: Duration) -> Result<i32, Failure> {
         if !self.started {
-            self.instance.start()?;
+            self.instance.start(self.predecessor.as_mut())?;
             self.started = true;
+            self.predecessor = None;
         }
         let mut reader = reader(&mut self.reading);
         let result = self.instance.read(&mut reader, wait);
         self.reading.intake.route_ready();
+        if self.reading.is_first_read && result.is_ok() {
+            self.reading.close_inherited(false);
+        }
         result
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.ends || self.plan.stop.is_stopping()
+    }
+
+    /// Does what a reload says.
+    fn obey(&mut self) {
+        match self.plan.attention.take() {
+            Some(InputCommand::End) => self.ends = true,
+            Some(InputCommand::Change(change)) => self.change(*change),
+            None => {}
+        }
     }
 
     /// Deals with a failed read; tells whether the input goes on.
@@ -148,17 +202,22 @@ impl InputStage {
                 return false;
             }
         }
-        self.plan.stop.wait_unless_stopping(delay);
+        self.plan.stop.wait_unless_stopping(delay, || self.plan.attention.is_called());
         true
     }
 
     fn restart(&mut self) -> Result<(), Failure> {
         let fresh = self.plan.spec.open()?;
-        *self.stop_slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh.stopper());
-        self.instance = fresh;
+        self.install(fresh);
         self.started = false;
         self.reading.streams.iter_mut().for_each(|stream| *stream = None);
         Ok(())
+    }
+
+    /// Puts another instance in the place of the stage's, and returns that.
+    pub(super) fn install(&mut self, fresh: Instance) -> Instance {
+        *self.stop_slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh.stopper());
+        std::mem::replace(&mut self.instance, fresh)
     }
 
     /// Lets the plugin read what has arrived already and close its streams.
@@ -166,8 +225,18 @@ impl InputStage {
         if let Some(reason) = self.reading.intake.fatal() {
             log::error!("input `{}`: decoder: {reason}; stopped", self.plan.name);
         }
-        if self.plan.once && !self.plan.stop.is_stopping() {
+        if self.plan.once && !self.is_stopping() {
             (0..self.reading.streams.len()).for_each(|stream| self.reading.finish(stream));
+        }
+        self.drain();
+    }
+
+    /// Asks the instance to stop, and reads what has arrived until it ends.
+    pub(super) fn drain(&mut self) {
+        // An instance that never got to take over leaves it to its predecessor to end well.
+        if let (false, Some(predecessor)) = (self.started, self.predecessor.take()) {
+            self.install(predecessor);
+            self.started = true;
         }
         // SAFETY: the instance is alive.
         unsafe { self.instance.stopper().stop() };
@@ -181,11 +250,21 @@ impl InputStage {
 
     /// Waits until everything read is acknowledged, so that the plugin can keep its positions.
     fn settle(&mut self) {
+        let stop = self.plan.stop.clone();
+        self.settle_unless(|| stop.is_aborting());
+    }
+
+    /// Waits until everything read is acknowledged, or `is_over` says that it was long enough; tells which.
+    pub(super) fn settle_unless(&mut self, is_over: impl Fn() -> bool) -> bool {
         self.collect();
-        while !self.reading.intake.ledger().is_settled() && !self.plan.stop.is_aborting() {
+        while !self.reading.intake.ledger().is_settled() {
+            if is_over() {
+                return false;
+            }
             self.plan.stop.wait_unless_aborting(SETTLE_INTERVAL);
             self.collect();
         }
+        true
     }
 
     fn collect(&mut self) {
@@ -200,18 +279,31 @@ impl InputStage {
         if Instant::now() < due {
             return;
         }
-        self.next_tick =
-            self.plan.ticker.or(self.instance.ticker()).map(|interval| Instant::now() + interval);
+        self.schedule();
         if let Err(failure) = self.instance.tick(std::ptr::null_mut()) {
             log::warn!("input `{}`: tick: {}", self.plan.name, failure.reason);
         }
     }
+
+    pub(super) fn schedule(&mut self) {
+        let interval = self.plan.ticker.or(self.instance.ticker());
+        self.next_tick = interval.map(|interval| Instant::now() + interval);
+    }
+}
+
+/// Tells whether each datagram is one frame.
+fn are_whole(splitter_named: bool, splitter: &SplitterConfig) -> bool {
+    !splitter_named || splitter.kind() == "none"
 }
 
 impl Reading {
     fn open(&mut self, name: &[u8], id: u64, position: u64) -> u64 {
-        let id = if id == 0 { fastrand::u64(1..) } else { id };
-        let state = StreamState::new(id, name, position, self.splitter.splitter());
+        if let Some(index) = self.reopened(name, id, position) {
+            return index as u64;
+        }
+        let (id, is_named) = if id == 0 { (fastrand::u64(1..), false) } else { (id, true) };
+        let mut state = StreamState::new(id, name, position, self.splitter.splitter());
+        state.is_named = is_named;
         match self.streams.iter().position(Option::is_none) {
             Some(free) => {
                 self.streams[free] = Some(state);
@@ -227,7 +319,7 @@ impl Reading {
     }
 
     fn filled(&mut self, index: usize, len: usize) {
-        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        let Some(stream) = taken_up(&mut self.streams, index) else { return };
         self.intake.stats().bytes.add(len);
         let (buffer, filled) = stream.take_filled(&mut self.room, len);
         let mut consumed = 0;
@@ -250,7 +342,7 @@ impl Reading {
     }
 
     fn datagrams(&mut self, index: usize, datagrams: &[Frame]) {
-        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        let Some(stream) = taken_up(&mut self.streams, index) else { return };
         let limit = self.splitter.limit;
         if self.whole_datagrams && !stream.is_whole {
             stream.is_whole = true;
@@ -279,7 +371,7 @@ impl Reading {
 
     /// Hands on the ready messages written so far, as made from the stream up to `position`.
     fn messages(&mut self, index: usize, position: u64) {
-        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        let Some(stream) = taken_up(&mut self.streams, index) else { return };
         stream.position = position;
         self.intake.take_ready(Source { id: stream.id, name: &stream.name, end: position });
     }
@@ -305,6 +397,54 @@ impl Reading {
         }
     }
 
+    /// Goes on with a stream of the predecessor's that its successor opens again by its id.
+    fn reopened(&mut self, name: &[u8], id: u64, position: u64) -> Option<usize> {
+        if !self.inherits || id == 0 {
+            return None;
+        }
+        let is_it = |stream: &Option<StreamState>| stream.as_ref().is_some_and(|stream| stream.id == id);
+        let index = self.streams.iter().position(is_it)?;
+        let fresh = self.splitter.splitter();
+        let stream = taken_up(&mut self.streams, index)?;
+        stream.name = name.to_vec();
+        if !stream.go_on_at(position) {
+            stream.splitter = fresh;
+            self.counted[index] = SplitCounts::default();
+        }
+        Some(index)
+    }
+
+    /// Marks all streams as those of an instance that another one takes over from.
+    pub(super) fn leave_streams(&mut self) {
+        self.streams.iter_mut().flatten().for_each(|stream| stream.is_inherited = true);
+        (self.inherits, self.is_first_read) = (true, true);
+    }
+
+    /// Closes the streams that the successor did not go on with, and hands on their incomplete last frames. Those that
+    /// can be read again it may open later; with `all` they are closed too, and nothing of them is handed on.
+    pub(super) fn close_inherited(&mut self, all: bool) {
+        (self.inherits, self.is_first_read) = (false, false);
+        for index in 0..self.streams.len() {
+            let left = self.streams[index].as_ref().filter(|stream| stream.is_inherited);
+            match left.map(|stream| stream.is_named) {
+                Some(true) if !all => self.inherits = true,
+                Some(is_named) => self.close(index, !is_named),
+                None => {}
+            }
+        }
+    }
+
+    /// Splits all streams by another splitter from now on.
+    pub(super) fn set_splitter(&mut self, splitter: SplitterConfig, is_named: bool) {
+        self.whole_datagrams = are_whole(is_named, &splitter);
+        for (stream, counted) in self.streams.iter_mut().zip(&mut self.counted) {
+            let Some(stream) = stream else { continue };
+            (stream.splitter, stream.is_whole) = (splitter.splitter(), false);
+            *counted = SplitCounts::default();
+        }
+        self.splitter = splitter;
+    }
+
     /// Adds what the splitter counted since the last time to the stage's statistics.
     fn count(&mut self, index: usize) {
         let Some(Some(stream)) = self.streams.get_mut(index) else { return };
@@ -321,6 +461,13 @@ impl Reading {
             self.intake.warn(|| format!("stream `{name}`: {problem}"));
         }
     }
+}
+
+/// Returns an open stream that the instance names; one that it took over from its predecessor is then its own.
+fn taken_up(streams: &mut [Option<StreamState>], index: usize) -> Option<&mut StreamState> {
+    let stream = streams.get_mut(index)?.as_mut()?;
+    stream.is_inherited = false;
+    Some(stream)
 }
 
 /// Splits bytes that are whole in themselves, and hands on groups that are full.
@@ -397,7 +544,7 @@ unsafe extern "C" fn open_stream(context: *mut c_void, name: Slice, id: u64, pos
 unsafe extern "C" fn rename_stream(context: *mut c_void, stream: u64, name: Slice) {
     // SAFETY: as above.
     let (reading, name) = unsafe { (reading(context), name.bytes()) };
-    if let Some(Some(stream)) = reading.streams.get_mut(stream as usize) {
+    if let Some(stream) = taken_up(&mut reading.streams, stream as usize) {
         stream.name = name.to_vec();
     }
 }
@@ -410,7 +557,7 @@ unsafe extern "C" fn stream_buffer(
 ) -> *mut u8 {
     // SAFETY: as above.
     let reading = unsafe { reading(context) };
-    let Some(Some(stream)) = reading.streams.get_mut(stream as usize) else { return std::ptr::null_mut() };
+    let Some(stream) = taken_up(&mut reading.streams, stream as usize) else { return std::ptr::null_mut() };
     let room = stream.room(&mut reading.room, min);
     // SAFETY: the plugin's place for the length.
     unsafe { *len = room.len() };
@@ -432,8 +579,8 @@ unsafe extern "C" fn datagrams(context: *mut c_void, stream: u64, frames: *const
 
 unsafe extern "C" fn stream_position(context: *mut c_void, stream: u64) -> u64 {
     // SAFETY: as above.
-    let stream = unsafe { reading(context) }.streams.get(stream as usize);
-    stream.and_then(Option::as_ref).map_or(0, |stream| stream.position)
+    let stream = taken_up(&mut unsafe { reading(context) }.streams, stream as usize);
+    stream.map_or(0, |stream| stream.position)
 }
 
 unsafe extern "C" fn stream_messages(context: *mut c_void, stream: u64, position: u64) -> i32 {

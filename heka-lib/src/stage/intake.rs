@@ -4,7 +4,7 @@
 use super::decode::{Decoding, GROUP_FRAMES_MAX, Read};
 use super::decode_group::DecodeThreads;
 use crate::arena::RecordWriter;
-use crate::routes::Routes;
+use crate::routes::{RoutePlan, Routes};
 use crate::splitter::{FrameSink, FrameSpan};
 use crate::stats::InputStats;
 use crate::token::Ledger;
@@ -45,6 +45,24 @@ impl Intake {
     pub(crate) fn new(decoding: Decoding, threads: Option<DecodeThreads>) -> Intake {
         let frames = Vec::with_capacity(GROUP_FRAMES_MAX);
         Intake { decoding, threads, ledger: Ledger::default(), frames, bytes: 0 }
+    }
+
+    /// Goes on as another intake does, after everything gathered was routed; what is under way stays in the books.
+    pub(crate) fn change(&mut self, new: Intake) {
+        self.routes().flush();
+        let old = std::mem::replace(self, new);
+        self.ledger = old.ledger;
+        if let Some(threads) = old.threads {
+            threads.finish();
+        }
+    }
+
+    /// Routes in another way from now on, on all threads.
+    pub(crate) fn change_routes(&mut self, plan: &RoutePlan) {
+        self.routes().change(plan.clone());
+        if let Some(threads) = &self.threads {
+            threads.change_routes(plan);
+        }
     }
 
     pub(crate) fn writer(&mut self) -> &mut RecordWriter {

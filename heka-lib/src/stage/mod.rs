@@ -11,3 +11,4 @@ pub(crate) mod intake;
 pub(crate) mod output;
 mod retry;
 mod stream;
+pub(crate) mod takeover;

@@ -3,6 +3,7 @@
 use super::encoded::Encoded;
 use super::retry::BackOff;
 use crate::config::RetryConfig;
+use crate::control::{Answer, Attention};
 use crate::dead_letter::DeadLetters;
 use crate::instance::{Acknowledgements, Failure, FailureKind, Instance, InstanceSpec, Stopper};
 use crate::limited_log::LimitedLog;
@@ -24,6 +25,9 @@ const ANSWER_INTERVAL: Duration = Duration::from_millis(2);
 const PROBE_AFTER: u32 = 3;
 /// How often a stage that waits for its next attempt looks whether the router ends.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How long the answers to deferred batches are waited for before another instance gets them again.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// What an output stage is made from.
 pub(crate) struct OutputPlan {
     pub(crate) name: String,
@@ -39,6 +43,18 @@ pub(crate) struct OutputPlan {
     pub(crate) dead_letters: DeadLetters,
     pub(crate) stop: StopFlags,
     pub(crate) stop_slot: Arc<Mutex<Option<Stopper>>>,
+    pub(crate) attention: Attention<OutputChange>,
+}
+
+/// What changes of an output at a reload.
+pub(crate) struct OutputChange {
+    /// Another instance of the plugin, opened.
+    pub(crate) plugin: Option<(InstanceSpec, Instance)>,
+    /// Another encoder, opened; or none from now on.
+    pub(crate) encoder: Option<Option<(InstanceSpec, Instance)>>,
+    pub(crate) retry: RetryConfig,
+    pub(crate) ticker: Option<Duration>,
+    pub(crate) answer: Answer,
 }
 
 /// The output stage.
@@ -95,7 +111,7 @@ impl OutputStage {
                 Ok(ToOutput::Ready) => self.waiting.extend(self.plan.queue.take()),
                 Ok(ToOutput::Reopen) => self.reopen(),
                 Ok(ToOutput::Sync) => self.sync(),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(ToOutput::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(ToOutput::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
             self.collect(Duration::ZERO);
@@ -126,8 +142,18 @@ impl OutputStage {
         self.plan.stop.is_aborting() || self.plan.queue.is_left()
     }
 
+    /// Whether something else is to be done than trying again: leaving, or what a reload says.
+    fn is_called(&self) -> bool {
+        self.plan.attention.is_called() || self.is_leaving()
+    }
+
+    /// Delivers what waits, and between two batches does what a reload says.
     fn deliver_waiting(&mut self) {
-        while let Some(taken) = self.waiting.pop_front() {
+        loop {
+            if let Some(change) = self.plan.attention.take() {
+                self.change(change);
+            }
+            let Some(taken) = self.waiting.pop_front() else { break };
             if self.is_leaving() {
                 self.waiting.push_front(taken);
                 return;
@@ -173,7 +199,7 @@ impl OutputStage {
             self.encoded.set_end(raw.completed);
             raw.completed += 1;
             let renewed = renewed(spec, &failure).and_then(|instance| match instance {
-                Some(mut instance) => instance.start().map(|()| *encoder = instance),
+                Some(mut instance) => instance.start(None).map(|()| *encoder = instance),
                 None => Ok(()),
             });
             if let Err(failure) = renewed {
@@ -220,7 +246,7 @@ impl OutputStage {
             match failure.kind {
                 FailureKind::Retry => {
                     self.wait(&failure, taken.batch.len() - done);
-                    if self.is_leaving() || !self.deferred.is_empty() {
+                    if self.is_called() || !self.deferred.is_empty() {
                         return self.give_again(taken, done);
                     }
                     if self.is_over(began) {
@@ -294,7 +320,7 @@ impl OutputStage {
 
     fn start(&mut self) -> Result<(), Failure> {
         if !self.plan.started {
-            self.plan.instance.start()?;
+            self.plan.instance.start(None)?;
             self.plan.started = true;
         }
         Ok(())
@@ -310,9 +336,10 @@ impl OutputStage {
         self.note_failing(true);
         let until = Instant::now() + delay;
         while let Some(left) = until.checked_duration_since(Instant::now())
-            && !self.is_leaving()
+            && !self.is_called()
         {
-            self.plan.stop.wait_unless_aborting(left.min(LOOK_INTERVAL));
+            let attention = &self.plan.attention;
+            self.plan.stop.wait_unless_called(left.min(LOOK_INTERVAL), || attention.is_called());
         }
     }
 
@@ -344,7 +371,7 @@ impl OutputStage {
 
     fn defer(&mut self, deferred: Deferred) {
         self.deferred.push_back(deferred);
-        while self.deferred.len() >= DEFERRED_MAX && !self.is_leaving() {
+        while self.deferred.len() >= DEFERRED_MAX && !self.is_called() {
             self.collect(ANSWER_INTERVAL);
             self.tick();
         }
@@ -399,10 +426,7 @@ impl OutputStage {
             Ok(None) => {}
             Ok(Some(instance)) => {
                 log::error!("output `{name}`: {}; restarted", failure.reason);
-                self.answers = instance.acknowledgements();
-                let mut slot = self.plan.stop_slot.lock().unwrap_or_else(PoisonError::into_inner);
-                *slot = Some(instance.stopper());
-                self.plan.instance = instance;
+                self.install(instance);
                 self.plan.started = false;
             }
             Err(failure) => {
@@ -410,6 +434,71 @@ impl OutputStage {
                 self.stopped = Some(format!("the output is stopped: {}", failure.reason));
             }
         }
+    }
+
+    /// Puts another instance in the place of the stage's.
+    fn install(&mut self, fresh: Instance) {
+        self.answers = fresh.acknowledgements();
+        *self.plan.stop_slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh.stopper());
+        self.plan.instance = fresh;
+    }
+
+    fn schedule(&mut self) {
+        let interval = self.plan.ticker.or(self.plan.instance.ticker());
+        self.next_tick = interval.map(|interval| Instant::now() + interval);
+    }
+
+    /// Goes on in another way, or, when a new instance refuses to start, as before.
+    fn change(&mut self, change: OutputChange) {
+        let OutputChange { plugin, encoder, retry, ticker, answer } = change;
+        match self.replace(plugin, encoder) {
+            Ok(()) => {
+                self.back_off = BackOff::new(&retry);
+                (self.plan.retry, self.plan.ticker) = (retry, ticker);
+                self.schedule();
+                answer.give(Ok(()));
+            }
+            Err(failure) => answer.give(Err(failure.reason)),
+        }
+    }
+
+    fn replace(
+        &mut self,
+        plugin: Option<(InstanceSpec, Instance)>,
+        mut encoder: Option<Option<(InstanceSpec, Instance)>>,
+    ) -> Result<(), Failure> {
+        if let Some(Some((_, fresh))) = &mut encoder {
+            fresh.start(self.plan.encoder.as_mut().map(|(_, old)| old))?;
+        }
+        if let Some((spec, fresh)) = plugin {
+            self.replace_plugin(spec, fresh)?;
+        }
+        if let Some(encoder) = encoder {
+            self.plan.encoder = encoder;
+            self.stopped = None;
+        }
+        Ok(())
+    }
+
+    fn replace_plugin(&mut self, spec: InstanceSpec, mut fresh: Instance) -> Result<(), Failure> {
+        let asked = Instant::now();
+        while !self.deferred.is_empty() && asked.elapsed() < LAST_ANSWERS && !self.is_leaving() {
+            self.collect(ANSWER_INTERVAL);
+        }
+        let predecessor = self.plan.started.then_some(&mut self.plan.instance);
+        self.plan.started = match fresh.start(predecessor) {
+            Ok(()) => true,
+            Err(failure) if failure.kind == FailureKind::Retry => {
+                log::warn!("output `{}`: {}; trying again", self.plan.name, failure.reason);
+                false
+            }
+            Err(failure) => return Err(failure),
+        };
+        self.plan.spec = spec;
+        self.install(fresh);
+        (self.stopped, self.defers) = (None, false);
+        self.give_deferred_again();
+        Ok(())
     }
 
     fn reopen(&mut self) {
@@ -423,8 +512,7 @@ impl OutputStage {
         if Instant::now() < due || self.stopped.is_some() {
             return;
         }
-        let interval = self.plan.ticker.or(self.plan.instance.ticker());
-        self.next_tick = interval.map(|interval| Instant::now() + interval);
+        self.schedule();
         if let Err(failure) = self.plan.instance.tick(std::ptr::null_mut()) {
             let (name, reason) = (&self.plan.name, &failure.reason);
             self.log.warn(|| format!("output `{name}`: {reason}"));

@@ -14,6 +14,10 @@ pub(super) struct StreamState {
     pub(super) splitter: Splitter,
     /// Whether the splitter has been chosen for datagrams that are a frame each.
     pub(super) is_whole: bool,
+    /// Whether the input named its id, by which it can read the stream again.
+    pub(super) is_named: bool,
+    /// Whether it is a predecessor's, which its successor has not gone on with yet.
+    pub(super) is_inherited: bool,
     /// Position in the stream of the first byte that is not split yet.
     pub(super) position: u64,
     rest: Vec<u8>,
@@ -34,6 +38,8 @@ impl StreamState {
             name: name.to_vec(),
             splitter,
             is_whole: false,
+            is_named: false,
+            is_inherited: false,
             position,
             rest: Vec::new(),
             filled: 0,
@@ -84,6 +90,22 @@ impl StreamState {
             room.shared = buffer;
         }
         self.filled = left;
+    }
+
+    /// Goes on with the byte at `position`; tells whether that is the one behind the rest, so that all of it counts.
+    pub(super) fn go_on_at(&mut self, position: u64) -> bool {
+        let kept = position.checked_sub(self.position).and_then(|kept| usize::try_from(kept).ok());
+        match kept.filter(|&kept| kept <= self.filled) {
+            Some(kept) if kept == self.filled => true,
+            Some(kept) => {
+                self.filled = kept;
+                false
+            }
+            None => {
+                (self.position, self.filled) = (position, 0);
+                false
+            }
+        }
     }
 
     /// Takes the rest, at the stream's end.

@@ -20,6 +20,8 @@ pub struct Options {}
 pub struct StdinInput {
     wake: Wake,
     stream: Option<Stream>,
+    /// The stream, while the host takes it for that of an instance that this one took over from.
+    inherited: Option<Stream>,
     has_ended: bool,
     bytes: Counter,
 }
@@ -29,11 +31,19 @@ impl Input for StdinInput {
 
     fn open(_: Options, context: &mut Context) -> Result<Self, PluginError> {
         let wake = Wake::of_instance(context)?;
-        Ok(StdinInput { wake, stream: None, has_ended: false, bytes: context.counter("bytes") })
+        Ok(StdinInput {
+            wake,
+            stream: None,
+            inherited: None,
+            has_ended: false,
+            bytes: context.counter("bytes"),
+        })
     }
 
     fn start(&mut self, predecessor: Option<&mut Self>, _: &mut Context) -> Result<(), PluginError> {
-        self.has_ended = predecessor.is_some_and(|old| old.has_ended);
+        if let Some(old) = predecessor {
+            (self.has_ended, self.stream, self.inherited) = (old.has_ended, old.stream, old.stream);
+        }
         Ok(())
     }
 
@@ -43,6 +53,7 @@ impl Input for StdinInput {
         timeout: Duration,
         context: &mut Context,
     ) -> Result<Read, PluginError> {
+        self.inherited.take().into_iter().for_each(|stream| reader.keep_stream(stream));
         if self.has_ended {
             return Ok(Read::End);
         }

@@ -88,10 +88,11 @@ impl Connections {
         self.slots.iter().skip(from).position(idle).map(|found| from + found)
     }
 
-    /// Lets all of them open streams anew, for the instance that takes them over.
-    pub fn start_anew(&mut self, now: Instant) {
+    /// Goes on with all of them, and their streams, for the instance that takes them over.
+    pub fn keep(&mut self, reader: &Reader<'_>, now: Instant) {
         for connection in self.slots.iter_mut().flatten() {
-            (connection.stream, connection.last) = (None, now);
+            connection.last = now;
+            connection.stream.into_iter().for_each(|stream| reader.keep_stream(stream));
         }
     }
 }

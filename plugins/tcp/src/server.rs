@@ -65,6 +65,8 @@ pub struct Server {
     now: Instant,
     full: Notice,
     exhausted: Notice,
+    /// Whether the streams are still those of an instance that this one took over from.
+    inherited: bool,
 }
 
 impl Server {
@@ -85,6 +87,7 @@ impl Server {
             now,
             full: Notice::default(),
             exhausted: Notice::default(),
+            inherited: false,
         })
     }
 
@@ -101,10 +104,9 @@ impl Server {
         &self.listener
     }
 
-    /// Goes on for another instance, whose streams and limits are its own.
+    /// Goes on for another instance, with limits of its own.
     pub fn hand_over(&mut self, limits: Limits, counters: Counters) {
-        (self.limits, self.counters) = (limits, counters);
-        self.connections.start_anew(Instant::now());
+        (self.limits, self.counters, self.inherited) = (limits, counters, true);
         self.counters.connections.set(self.connections.len() as u64);
     }
 
@@ -115,6 +117,9 @@ impl Server {
         timeout: Duration,
         context: &Context,
     ) -> Result<Read, PluginError> {
+        if std::mem::take(&mut self.inherited) {
+            self.connections.keep(reader, Instant::now());
+        }
         if self.poller.is_round_over() {
             self.begin_round(reader, timeout)?;
         }

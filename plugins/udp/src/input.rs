@@ -62,6 +62,8 @@ pub struct UdpInput {
     inbox: Inbox,
     reads: Reads,
     stream: Option<Stream>,
+    /// The stream, while the host takes it for that of an instance that this one took over from.
+    inherited: Option<Stream>,
     counters: Counters,
     drops_look: Instant,
     stop: StopSignal,
@@ -121,6 +123,7 @@ impl Input for UdpInput {
             inbox: Inbox::new(max),
             reads: Reads { now: max, max },
             stream: None,
+            inherited: None,
             counters: Counters {
                 datagrams: context.counter("datagrams"),
                 bytes: context.counter("bytes"),
@@ -135,6 +138,7 @@ impl Input for UdpInput {
     fn start(&mut self, predecessor: Option<&mut Self>, context: &mut Context) -> Result<(), PluginError> {
         let wake = Wake::of_instance(context)?;
         let same = predecessor.filter(|old| old.options.address == self.options.address);
+        let stream = same.as_ref().and_then(|old| old.stream);
         let mut running = same.map(|old| &mut old.receiver);
         if let Some(Some(receiver)) = &mut running {
             receiver.sockets.adjust(&self.options)?;
@@ -145,6 +149,7 @@ impl Input for UdpInput {
         };
         announce(&sockets, self.options.receive_buffer, context);
         self.receiver = Some(Receiver { sockets, wake, turn: 0, more: true });
+        (self.stream, self.inherited) = (stream, stream);
         Ok(())
     }
 
@@ -155,6 +160,7 @@ impl Input for UdpInput {
         context: &mut Context,
     ) -> Result<Read, PluginError> {
         let Some(receiver) = &mut self.receiver else { return Err(PluginError::fatal("was not started")) };
+        self.inherited.take().into_iter().for_each(|stream| reader.keep_stream(stream));
         let timeout = if self.stop.is_raised() { Duration::ZERO } else { timeout };
         let failed = |errno| PluginError::retry(format!("failed to receive: {}", cause(errno)));
         let mut received = receiver.receive(&mut self.inbox, self.reads.now).map_err(failed)?;
