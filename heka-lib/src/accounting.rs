@@ -125,7 +125,7 @@ impl fmt::Display for Accounting {
 
 #[cfg(test)]
 mod tests {
-    use crate::stats::{ChainStats, OutputStats, Stats};
+    use crate::stats::{ChainStats, OutputStats, StageStats, Stats};
 
     fn check(taken: usize, passed: usize, marked: usize, delivered: usize, expected: &str, balances: bool) {
         let (chain, output) = (ChainStats::new("all"), OutputStats::new("out"));
@@ -133,7 +133,9 @@ mod tests {
         chain.passed.add(passed);
         output.marked.add(marked);
         output.delivered.add(delivered);
-        let stats = Stats { chains: vec![chain], outputs: vec![output], ..Stats::default() }.snapshot();
+        let stats = Stats::default();
+        stats.set_stages(StageStats { inputs: Vec::new(), chains: vec![chain], outputs: vec![output] });
+        let stats = stats.snapshot();
         let accounting = stats.accounting();
         assert_eq!((accounting.to_string().as_str(), accounting.balances), (expected, balances));
     }

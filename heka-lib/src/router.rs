@@ -152,7 +152,8 @@ impl Router {
         let Some(stages) = running.as_ref().filter(|_| !self.is_stopping()) else {
             return Err(InjectError("the router is stopped".to_owned()));
         };
-        let is_its = |name: &String| stages.outputs.iter().find(|output| output.blueprint.config.name == *name);
+        let is_its =
+            |name: &String| stages.outputs.iter().find(|output| output.blueprint.config.name == *name);
         let Some(output) = resurrected.output.as_ref().and_then(is_its) else {
             drop(running);
             return self.inject(&message);

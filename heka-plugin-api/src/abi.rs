@@ -143,7 +143,7 @@ pub struct FieldEntry {
 pub struct Item {
     /// The record; never null in a batch.
     pub record: *const Record,
-    /// Bit n set: marked for the chain's output n.
+    /// Bit n set: marked for the chain's output n. In an output: a number of the chain, 0 for a dead letter.
     pub marks: u64,
 }
 

@@ -87,7 +87,7 @@ fn allocations_of(config: &str, directory: &Directory) -> (u64, RouterStats) {
     let mut options = RouterOptions::default();
     options.once = true;
     let before = ALLOCATIONS.load(Ordering::Relaxed);
-    let mut router = Router::start(&config, &registry, &options).unwrap();
+    let router = Router::start(&config, &registry, &options).unwrap();
     assert!(router.wait(Duration::from_secs(120)));
     let stats = router.stop();
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;

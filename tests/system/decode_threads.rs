@@ -92,7 +92,7 @@ impl Running {
     }
 
     /// Waits until the input has ended by itself, and stops.
-    fn end(mut self) -> (Vec<Captured>, Vec<Captured>, RouterStats) {
+    fn end(self) -> (Vec<Captured>, Vec<Captured>, RouterStats) {
         let ended = self.router.wait(Duration::from_secs(30));
         assert!(ended, "the input goes on:\n{}", self.router.stats());
         self.stop()

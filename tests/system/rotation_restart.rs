@@ -267,7 +267,9 @@ fn small_files_that_begin_alike_use_one_inode_after_another() {
             wait_until("this round's lines arrive", || {
                 let first = format!("line {:07}", 2 * round);
                 let headers = case.received().get("# the same first line").map_or(0, Vec::len);
-                case.received().contains_key(&first) && case.received().len() == case.written + 1 && headers > round
+                case.received().contains_key(&first)
+                    && case.received().len() == case.written + 1
+                    && headers > round
             });
             case.end();
             fs::remove_file(case.path("app.log")).unwrap();

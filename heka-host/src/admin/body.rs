@@ -6,9 +6,9 @@
 use heka_heka::framing::parse_frame;
 use heka_heka::protobuf::MessageReader;
 use heka_json::object::{DEPTH_MAX, JsonReader};
-use heka_lib::{InjectError, Router};
 use heka_lib::splitter::heka_frame::RECORD_SEPARATOR;
 use heka_lib::splitter::{FrameLimit, FrameSink, LongFrames, Splitter, SplitterConfig};
+use heka_lib::{InjectError, Router};
 use heka_object::ObjectOptions;
 use heka_plugin_api::{Message, OwnedMessage, now, random_uuid};
 use std::time::{Duration, Instant};

@@ -29,7 +29,7 @@ use crate::stats::OutputStats;
 use crate::stop::StopFlags;
 use crate::token::TokenRef;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use window::{Place, Window};
 
@@ -74,16 +74,6 @@ pub(crate) struct Queue {
 #[derive(Clone)]
 pub(crate) struct QueueSender {
     open: Arc<Open>,
-}
-
-/// Becomes a sender again, as long as there are others.
-#[derive(Clone)]
-pub(crate) struct WeakQueueSender(Weak<Open>);
-
-impl WeakQueueSender {
-    pub(crate) fn upgrade(&self) -> Option<QueueSender> {
-        self.0.upgrade().map(|open| QueueSender { open })
-    }
 }
 
 /// The output stage's end.
@@ -256,18 +246,9 @@ impl QueueSender {
         self.open.queue.room.notify_all();
     }
 
-    /// Lets the keeper see that the router stops.
-    pub(crate) fn wake(&self) {
-        self.waker().wake();
-    }
-
     /// Returns what wakes the queue and doesn't keep it open.
     pub(crate) fn waker(&self) -> QueueWaker {
         QueueWaker(self.open.queue.clone())
-    }
-
-    pub(crate) fn downgrade(&self) -> WeakQueueSender {
-        WeakQueueSender(Arc::downgrade(&self.open))
     }
 }
 

@@ -66,7 +66,7 @@ fn run(bench: &Bench, config: &str, registry: &Registry) -> Result<f64, String> 
     let text = format!("[heka]\nstate_dir = \"{}/state\"\n{config}", bench.work.display());
     let document = from_toml_str("bench.toml", &text).map_err(|faults| faults.to_string())?;
     let config = Config::from_document(&document).map_err(|faults| faults.to_string())?;
-    let mut router =
+    let router =
         Router::start(&config, registry, &RouterOptions::default()).map_err(|faults| faults.to_string())?;
     let started = Instant::now();
     router.wait(Duration::from_secs(600));

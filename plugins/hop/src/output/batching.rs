@@ -58,7 +58,7 @@ impl Batching {
         self.shrink();
         let (mut made, mut left) = (Made::default(), to_send);
         let (mut count, mut first, mut last) = (0, 0, 0);
-        for ((message, _), &number) in delivery.messages().zip(numbers) {
+        for (((message, _), chain), &number) in delivery.messages().zip(delivery.chains()).zip(numbers) {
             let Some(&run) = left.first() else { break };
             if number < run.0 {
                 continue;
@@ -71,7 +71,7 @@ impl Batching {
             if count == 0 {
                 first = number;
             }
-            self.push(number, &message);
+            self.push(number, chain, &message);
             (count, last) = (count + 1, number);
             if number == run.1 {
                 // A frame holds one range, so that an acknowledgement of it covers nothing else.
@@ -82,11 +82,9 @@ impl Batching {
         Ok((&self.frames, made))
     }
 
-    fn push(&mut self, number: u64, message: &Message<'_>) {
+    fn push(&mut self, number: u64, chain: u64, message: &Message<'_>) {
         let record = message.record_bytes();
         let padding = record.len().wrapping_neg() % 8;
-        // A delivery doesn't tell which chain a message came through.
-        let chain = 0_u64;
         self.body.extend_from_slice(&number.to_le_bytes());
         self.body.extend_from_slice(&chain.to_le_bytes());
         self.body.extend_from_slice(record);
