@@ -16,7 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lines = before.lines().filter(|line| !line.starts_with("//!"));
     let before: String = lines.flat_map(|line| [line, "\n"]).collect();
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("abi.rs"), format!("{before}{}{after}", CHANGE[1]))?;
-    println!("cargo::rerun-if-changed={}", source.display());
+    let codes = root.join("src/abi/codes.rs");
+    fs::copy(&codes, PathBuf::from(env::var("OUT_DIR")?).join("codes.rs"))?;
+    for file in [source, codes] {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
     // The layout names the package, and the same type of another package would be refused for that alone.
     println!("cargo::rustc-env=CARGO_PKG_NAME=heka-plugin-api");
     Ok(())

@@ -86,7 +86,7 @@ impl PositionFile {
         };
         let path = self.path.display();
         complaints.about(
-            &self.path,
+            &aside,
             format_args!("the positions in `{path}` can't be used: {why}; {moved}; {what}"),
         );
         match old {
