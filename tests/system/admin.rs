@@ -121,7 +121,7 @@ fn what_is_no_known_request_is_refused_in_json() {
     check(
         &request("GET", "/", "", b""),
         404,
-        "nothing at `/`; there are GET /stats, GET /health, POST /reload, POST /reopen, POST /inject",
+        "nothing at `/`; there are GET /stats, GET /health, POST /reload, POST /reopen, POST /inject, POST /replay",
     );
     check(&request("GET", "/inject", "", b""), 405, "`/inject` is asked with POST");
     check(b"rubbish\r\n\r\n", 400, "not an HTTP request: invalid token");
@@ -320,8 +320,8 @@ fn the_command_asks_and_prints_tables_or_json() {
     assert!(health.stdout.starts_with("ok\nkind"), "{}", health.stdout);
     assert_eq!(run(&["admin", "reopen"]).status, Some(0));
     let reload = run(&["admin", "reload"]);
-    assert_eq!(reload.status, Some(1));
-    assert!(reload.stderr.starts_with("heka-host: this host can't reload yet"), "{}", reload.stderr);
+    assert_eq!(reload.status, Some(0), "{}", reload.stderr);
+    assert!(reload.stdout.starts_with("reloaded: "), "{}", reload.stdout);
     host.stop();
     let gone = run(&["admin", "stats"]);
     let expected =

@@ -10,6 +10,7 @@ mod crash;
 mod decode_threads;
 mod examples;
 mod fault_points;
+mod file_faults;
 mod first_plugin;
 mod frames;
 mod header;

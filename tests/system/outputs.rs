@@ -56,8 +56,8 @@ fn a_full_disk_keeps_messages_and_the_status_says_so() {
     wait_until("it is tried several times", || host.count("output out", "retries") >= 3);
     assert!(host.stderr().to_lowercase().contains("no space left"), "{}", host.stderr());
     let ended = host.stop();
-    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("100 messages were not delivered"), "{}", ended.stderr);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("100 messages wait on the disk for the next run"), "{}", ended.stderr);
     assert_eq!(ended.count("output out", "delivered"), 0);
 }
 

@@ -4,6 +4,8 @@ use heka_tests::{Capture, Directory, Host, assert_balanced, run_to_end, start, w
 use std::time::{Duration, Instant};
 
 const DEAD: &str = "dead_letter = \"dead\"";
+/// An output that takes nothing, with nothing behind it that would keep what waits.
+const NEVER: &str = "plugin = \"retry_always\"\nqueue = { kind = \"memory\" }";
 
 /// A pipeline of `count` messages through one filter to `out`.
 fn pipeline(count: u64, filter: &str, out: &str) -> String {
@@ -172,24 +174,24 @@ fn check_given_up(config: &str) {
 
 #[test]
 fn what_an_output_never_takes_is_counted_as_given_up() {
-    check_given_up(&straight(10, "plugin = \"retry_always\""));
+    check_given_up(&straight(10, NEVER));
 }
 
 #[test]
 fn what_waits_everywhere_before_a_dead_output_is_counted_as_given_up() {
-    check_given_up(&straight(0, "plugin = \"retry_always\""));
+    check_given_up(&straight(0, NEVER));
 }
 
 #[test]
 fn what_waits_in_a_chain_before_a_dead_output_is_counted_as_given_up() {
     let third = "plugin = \"match\"\nkeep = 'Fields[field_2] < 33'";
-    let config = pipeline(0, third, "plugin = \"retry_always\"");
+    let config = pipeline(0, third, NEVER);
     check_given_up(&config.replace("count = 0", "count = 0\nfields = 2"));
 }
 
 #[test]
 fn the_daemon_ends_in_time_and_says_what_was_not_delivered() {
-    let config = straight(10, "plugin = \"retry_always\"");
+    let config = straight(10, NEVER);
     let began = Instant::now();
     let ended = Host::run_once(&Directory::new(), &format!("[heka]\nshutdown_deadline = \"1 s\"\n{config}"));
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());

@@ -115,8 +115,8 @@ fn a_second_signal_ends_at_once() {
 fn a_dead_peer_delays_the_end_to_the_deadline_and_what_is_left_is_counted() {
     let directory = Directory::new();
     let ended = with_dead_peer(&directory, "300 ms").stop();
-    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("heka-host: 1000 messages were not delivered"), "{}", ended.stderr);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("heka-host: 1000 messages wait on the disk"), "{}", ended.stderr);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn what_waits_everywhere_for_a_peer_that_does_not_read_is_counted_at_the_deadlin
         "[heka]\nshutdown_deadline = \"300 ms\"\n[inputs.made]\nplugin = \"generate\"\npayload_bytes = 500\n\
          [chains.default]\nfilters = [\"most\"]\noutputs = [\"peer\"]\n\
          [filters.most]\nplugin = \"sample\"\nkeep_one_in = 3\n\
-         [outputs.peer]\nplugin = \"tcp\"\naddress = \"{}\"\n",
+         [outputs.peer]\nplugin = \"tcp\"\naddress = \"{}\"\nqueue = {{ kind = \"memory\", max_bytes = \"1 MiB\" }}\n",
         peer.address()
     );
     let host = Host::run(&directory, &config);

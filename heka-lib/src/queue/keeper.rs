@@ -105,7 +105,7 @@ impl Keeper {
             return Ok(Found::Work);
         }
         let window = self.queue.lock();
-        let leaves = self.queue.stop.is_aborting() || window.closed && window.failing;
+        let leaves = self.queue.stop.is_aborting();
         let is_over = window.closed && window.is_empty();
         let is_kept = !window.has_to_keep() && !window.has_incoming();
         Ok(if is_over || leaves && is_kept { Found::End } else { Found::Nothing })

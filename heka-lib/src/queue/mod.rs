@@ -288,6 +288,11 @@ impl QueueReceiver {
         drop(entry);
     }
 
+    /// Messages of a batch below a number are done with, and the others are left for the next run.
+    pub(crate) fn done_partly(&self, sequence: u64, below: u64) {
+        self.queue.lock().done_partly(sequence, below);
+    }
+
     /// Tokens of a batch that was taken: what becomes a dead letter of it answers to these.
     pub(crate) fn tokens(&self, sequence: u64) -> Vec<TokenRef> {
         self.queue.lock().tokens(sequence)

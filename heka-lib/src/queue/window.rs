@@ -284,6 +284,13 @@ impl Window {
         dropped
     }
 
+    /// Notes that the messages below a number are done with, of a batch that is not done as a whole.
+    pub(super) fn done_partly(&mut self, sequence: u64, below: u64) {
+        if self.entries.front().is_some_and(|entry| entry.sequence == sequence) {
+            self.done_below = self.done_below.max(below);
+        }
+    }
+
     fn count_out(&mut self, entry: &Entry) {
         self.bytes -= entry.bytes;
         self.messages -= entry.messages as u64;

@@ -359,6 +359,9 @@ impl OutputStage {
     /// Puts what is left, and before it what the output took for later, in front of everything else.
     fn give_again(&mut self, mut taken: Taken, done: usize) {
         taken.skip(done);
+        if let Some(&first) = taken.numbers.first() {
+            self.plan.queue.done_partly(taken.sequence, first);
+        }
         self.waiting.push_front(taken);
         self.give_deferred_again();
     }
