@@ -6,6 +6,7 @@ use crate::arena::{ArenaPool, RecordWriter};
 use crate::batch::Batch;
 use crate::config::WhenFull;
 use crate::limited_log::LimitedLog;
+use crate::token::TokenRef;
 use crossbeam_channel::Sender;
 use heka_plugin_api::MessageWriter;
 use heka_queue::{Block, DiskQueue, QueueError};
@@ -32,11 +33,27 @@ pub(crate) struct Keeper {
     block: Block,
     /// Whether the disk's reader stands at what comes next for the window.
     reading: bool,
+    appended: Appended,
     acknowledged: u64,
     asked_sync: Option<Instant>,
     failed: Option<Instant>,
     stopping: Option<Instant>,
     log: LimitedLog,
+}
+
+/// What was appended, and is not known to be durable as the config wants it.
+#[derive(Default)]
+struct Appended {
+    /// The last batch of the window.
+    window: Option<u64>,
+    /// Tokens of what went past the window, by the number behind the last message.
+    incoming: Vec<(u64, Vec<TokenRef>)>,
+}
+
+impl Appended {
+    fn is_empty(&self) -> bool {
+        self.window.is_none() && self.incoming.is_empty()
+    }
 }
 
 /// What the last look at the window found.
@@ -56,6 +73,7 @@ impl Keeper {
             ready,
             writer: RecordWriter::new(&ArenaPool::default(), u32::MAX as usize),
             block: Block::default(),
+            appended: Appended::default(),
             acknowledged: 0,
             asked_sync: None,
             failed: None,
@@ -227,6 +245,10 @@ impl Keeper {
         {
             return Ok(false);
         }
+        if !self.appended.is_empty() {
+            self.settle()?;
+            return Ok(true);
+        }
         let (from_window, incoming) = {
             let mut window = self.queue.lock();
             let from_window = if window.keeps { window.to_keep(GROUP_BYTES_MAX) } else { Vec::new() };
@@ -259,12 +281,8 @@ impl Keeper {
                 }
             }
         }
-        if let Some(last) = last {
-            self.sync()?;
-            // Dropped outside the lock.
-            let _tokens = self.queue.lock().kept(last);
-            self.note();
-        }
+        self.appended.window = last.or(self.appended.window);
+        self.settle()?;
         result.map(|()| last.is_some())
     }
 
@@ -288,15 +306,29 @@ impl Keeper {
             self.show(entry);
         }
         let has_kept = !tokens.is_empty();
-        if has_kept {
-            self.sync()?;
-            let mut window = self.queue.lock();
-            let free: Vec<_> = tokens.into_iter().map(|(end, tokens)| window.release(end, tokens)).collect();
-            drop(window);
-            drop(free);
-            self.note();
-        }
+        self.appended.incoming.append(&mut tokens);
+        self.settle()?;
         result.map(|()| has_kept)
+    }
+
+    /// Lets go of the tokens of what was appended, after a sync where that is asked for. When the sync fails, they
+    /// stay until a later one succeeds; nothing is appended meanwhile.
+    fn settle(&mut self) -> Result<(), QueueError> {
+        if self.appended.is_empty() {
+            return Ok(());
+        }
+        if self.queue.config.syncs() {
+            self.disk.sync()?;
+        }
+        let Appended { window: last, incoming } = std::mem::take(&mut self.appended);
+        let mut window = self.queue.lock();
+        let of_window = last.map(|last| window.kept(last));
+        let free: Vec<_> = incoming.into_iter().map(|(end, tokens)| window.release(end, tokens)).collect();
+        drop(window);
+        // Outside the lock.
+        drop((of_window, free));
+        self.note();
+        Ok(())
     }
 
     /// Lets a batch that is on the disk stay in the window, or leaves it to be read back.
@@ -361,10 +393,6 @@ impl Keeper {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), QueueError> {
-        if self.queue.config.syncs() { self.disk.sync() } else { Ok(()) }
-    }
-
     fn wait(&mut self) {
         let window = self.queue.lock();
         let stop = &self.queue.stop;
@@ -389,6 +417,11 @@ impl Keeper {
         let mut window = queue.lock();
         window.ended = true;
         let lost = window.count_unkept();
+        // What was appended but could not be synced is not acknowledged.
+        std::mem::take(&mut self.appended.incoming)
+            .into_iter()
+            .flat_map(|(_, tokens)| tokens)
+            .for_each(std::mem::forget);
         let left = window.drain();
         drop(window);
         queue.abandon(lost);

@@ -113,7 +113,7 @@ impl Drop for Open {
 
 impl Queue {
     /// Makes a queue; `disk` is for the durable kinds.
-    pub(crate) fn new(
+    pub(crate) fn open(
         name: &str,
         config: &QueueConfig,
         stats: Arc<OutputStats>,

@@ -27,7 +27,7 @@ impl Run {
         let (stats, stop, pool) = (OutputStats::new("out"), StopFlags::default(), ArenaPool::default());
         let open = || heka_queue::DiskQueue::open(dir, &config.disk_options()).unwrap().0;
         let disk = (config.kind != QueueKind::Memory).then(open);
-        let (sender, receiver, keeper) = Queue::new("out", config, stats.clone(), stop.clone(), disk);
+        let (sender, receiver, keeper) = Queue::open("out", config, stats.clone(), stop.clone(), disk);
         let keeper = keeper.map(|mut keeper| {
             keeper.prepare(&pool).unwrap();
             std::thread::spawn(move || keeper.run())
@@ -77,7 +77,7 @@ impl Run {
                     }
                 }
                 Ok(ToOutput::Sync) => self.receiver.synced(self.receiver.done_below()),
-                Ok(ToOutput::Reopen) => {}
+                Ok(ToOutput::Reopen | ToOutput::Look) => {}
                 Ok(ToOutput::End) | Err(_) => return None,
             }
         }
@@ -120,7 +120,7 @@ impl Run {
         self.ledger.abandon().abandon();
         self.stop.stop();
         self.stop.abort();
-        self.sender.as_ref().unwrap().wake();
+        self.sender.as_ref().unwrap().waker().wake();
         self.close();
         self.receiver.end();
     }
