@@ -1,6 +1,5 @@
 //! Where dead letters wait that no output takes: a queue on the disk, from which they can be put back.
 
-use crate::stats::Count;
 use heka_plugin_api::{Message, OwnedMessage};
 use heka_queue::{Block, DiskQueue, Entry, QueueError, QueueOptions};
 use std::path::PathBuf;
@@ -16,12 +15,11 @@ struct State {
     dir: PathBuf,
     bytes_max: u64,
     disk: Mutex<Option<DiskQueue>>,
-    kept: Count,
 }
 
 impl DeadLetterStore {
     pub(crate) fn new(dir: PathBuf, bytes_max: u64) -> DeadLetterStore {
-        DeadLetterStore(Arc::new(State { dir, bytes_max, disk: Mutex::new(None), kept: Count::default() }))
+        DeadLetterStore(Arc::new(State { dir, bytes_max, disk: Mutex::new(None) }))
     }
 
     /// Keeps a dead letter: it is on the disk when this returns. `[any thread]`
@@ -64,11 +62,6 @@ impl DeadLetterStore {
         }
     }
 
-    /// How many dead letters wait, as far as is known without opening the queue.
-    pub(crate) fn kept(&self) -> u64 {
-        self.0.kept.value()
-    }
-
     fn with_disk<R>(
         &self,
         act: impl FnOnce(&mut DiskQueue) -> Result<R, QueueError>,
@@ -84,9 +77,6 @@ impl DeadLetterStore {
                 opened
             }
         };
-        let opened = disk.insert(opened);
-        let result = act(opened);
-        self.0.kept.set(opened.messages());
-        result
+        act(disk.insert(opened))
     }
 }

@@ -1,6 +1,8 @@
-//! The configs in `examples/` do what they say.
+//! The configs in `examples/` do what they say, and the documents name the options that there are.
 
-use heka_tests::{Directory, Ended, Host, Peer, address_of, repository, send_tcp, send_udp, wait_until};
+use heka_tests::{
+    Directory, Ended, Host, Peer, address_of, repository, send_tcp, send_udp, wait_for, wait_until,
+};
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
@@ -200,21 +202,103 @@ fn syslog_server_takes_old_and_new_syslog() {
     assert_eq!(directory.lines("out/errors.log"), ["web1 su: it failed"]);
 }
 
+/// Puts another address in place of the one that a config names.
+fn move_from(named: &str, directory: &Directory, config: &str, address: &str) {
+    let (text, named) = (directory.read(config), format!("\"{named}\""));
+    assert!(text.contains(&named), "{config} does not name {named}");
+    directory.write(config, text.replace(&named, &format!("\"{address}\"")));
+}
+
+#[test]
+fn agent_to_grater_brings_every_line_once_also_after_the_grater_was_away() {
+    let directory = example("agent-to-grater");
+    move_from("127.0.0.1:5566", &directory, "grater.toml", "127.0.0.1:0");
+    let shipped = directory.lines("logs/app.log");
+    let more = |word: &str| (0..1000).map(|number| format!("{word} {number}\n")).collect::<String>();
+    directory.append("logs/app.log", &more("before"));
+
+    let grater = Host::spawn(&directory, &["run", "grater.toml"]);
+    let address = directory.join("grater-state/inputs/from_agents/address");
+    let address: SocketAddr =
+        wait_for("the grater listens", || fs::read_to_string(&address).ok()?.trim().parse().ok());
+    let address = address.to_string();
+    move_from("127.0.0.1:0", &directory, "grater.toml", &address);
+    move_from("127.0.0.1:5566", &directory, "agent.toml", &address);
+    let agent = Host::spawn(&directory, &["run", "agent.toml"]);
+    wait_until("the first lines arrive", || directory.lines("out/all.log").len() == shipped.len() + 1000);
+
+    assert_eq!(grater.stop().status, Some(0));
+    directory.append("logs/app.log", &more("meanwhile"));
+    wait_until("the agent has read on", || {
+        agent.count("input logs", "messages") == shipped.len() as u64 + 2000
+    });
+    let grater = Host::spawn(&directory, &["run", "grater.toml"]);
+    wait_until("the rest arrives", || directory.lines("out/all.log").len() == shipped.len() + 2000);
+    for host in [agent, grater] {
+        let ended = host.stop();
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains("\naccounting balances\n"), "{}", ended.stderr);
+    }
+    assert_eq!(directory.read("out/all.log"), directory.read("logs/app.log"), "the log, byte for byte");
+    assert_eq!(directory.read("out/refused.heka"), "", "nothing is refused");
+}
+
 #[test]
 fn every_example_is_good_and_tested() {
-    let tested = ["access-log", "heka-server", "router-basics", "syslog-server", "tcp-relay"];
-    let mut names: Vec<String> = fs::read_dir(repository().join("examples"))
-        .unwrap()
-        .flatten()
-        .filter(|entry| entry.path().join("heka.toml").exists())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+    let tested = [
+        "access-log/heka.toml",
+        "agent-to-grater/agent.toml",
+        "agent-to-grater/grater.toml",
+        "heka-server/heka.toml",
+        "router-basics/heka.toml",
+        "syslog-server/heka.toml",
+        "tcp-relay/heka.toml",
+    ];
+    let entries = |folder: &Path| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let examples = repository().join("examples");
+    let mut configs: Vec<String> = entries(&examples)
+        .flat_map(|folder| entries(&folder).collect::<Vec<_>>())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| path.strip_prefix(&examples).unwrap().display().to_string())
         .collect();
-    names.sort();
-    assert_eq!(names, tested, "each example has a test in this file");
-    for name in names {
-        let directory = example(&name);
-        let ended = Host::spawn(&directory, &["check", "heka.toml"]).wait();
-        assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
-        assert!(!ended.stderr.contains("WARN"), "{name}: {}", ended.stderr);
+    configs.sort();
+    assert_eq!(configs, tested, "each example has a test in this file");
+    for path in configs {
+        let (name, config) = path.split_once('/').unwrap();
+        let directory = example(name);
+        let ended = Host::spawn(&directory, &["check", config]).wait();
+        assert_eq!(ended.status, Some(0), "{path}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("WARN"), "{path}: {}", ended.stderr);
     }
+}
+
+/// The keys of the first table in a document behind a text.
+fn documented(document: &str, behind: &str) -> Vec<String> {
+    let text = fs::read_to_string(repository().join(document)).unwrap();
+    let (_, rest) = text.split_once(behind).unwrap_or_else(|| panic!("no `{behind}` in {document}"));
+    let rows = rest.lines().skip_while(|line| !line.starts_with("| `"));
+    let key = |row: &str| Some(row.strip_prefix("| `")?.split('`').next()?.to_owned());
+    rows.map_while(key).collect()
+}
+
+#[test]
+fn the_hosts_options_are_documented() {
+    let directory = Directory::new();
+    let output = "plugin = 'null'\nqueue = { x = 1 }\nretry = { x = 1 }\n";
+    directory.write("heka.toml", format!("[heka]\nx = 1\n[heka.admin]\nx = 1\n[outputs.all]\n{output}"));
+    let faults = Host::finish(&directory, &["check", "heka.toml"]).stderr;
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let check = |who: &str, document: &str, behind: &str| {
+        let line = faults.lines().find(|line| line.contains(&format!("{who}: unknown key `x`")));
+        let (_, known) = line.unwrap_or_else(|| panic!("{faults}")).split_once("; known: ").unwrap();
+        let known: Vec<&str> = known.split(", ").filter(|key| *key != "admin").collect();
+        assert_eq!(documented(document, behind), known, "{document}, behind `{behind}`");
+        for key in known {
+            assert!(readme.contains(&format!("`{key}`")), "README.md does not name `{key}`");
+        }
+    };
+    check("[heka]", "docs/operation.md", "\n`[heka]`:\n");
+    check("[heka]: `admin`", "docs/operation.md", "\n`[heka.admin]`:\n");
+    check("output `all`: `queue`", "docs/durability.md", "\n## Queues\n");
+    check("output `all`: `retry`", "docs/durability.md", "\n## Trying again\n");
 }

@@ -21,6 +21,7 @@ mod outputs;
 mod panics;
 mod queue_tools;
 mod reload;
+mod reload_daemon;
 mod rotation;
 mod rotation_restart;
 mod routing;

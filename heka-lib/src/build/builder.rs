@@ -13,9 +13,10 @@ use crate::instance::{FailureKind, Instance, InstanceSpec, Stopper};
 use crate::outlet::{ChainSender, Outlet, ToChain};
 use crate::queue::{Keeper, Queue, QueueReceiver, QueueSender};
 use crate::routes::{RoutePlan, chain_tag};
-use crate::stage::chain::{ChainPlan, ChainStage, FilterPlan};
+use crate::stage::chain::{ChainPlan, ChainStage};
 use crate::stage::input::{InputPlan, InputStage, StopSlot};
 use crate::stage::output::{OutputPlan, OutputStage};
+use crate::stage::running_filter::FilterPlan;
 use crossbeam_channel::bounded;
 use heka_queue::DiskQueue;
 use std::sync::{Arc, Mutex};
@@ -81,7 +82,7 @@ impl<'b> Builder<'b> {
             _ => Some(self.disk_queue(output)?),
         };
         let (name, stop) = (&output.config.name, self.common.around.stop.clone());
-        let (sender, receiver, keeper) = Queue::new(name, config, output.stats.clone(), stop, disk);
+        let (sender, receiver, keeper) = Queue::open(name, config, output.stats.clone(), stop, disk);
         if let Some(mut keeper) = keeper {
             if let Err(error) = keeper.prepare(&self.common.pool) {
                 self.faults.add(&output.config.position, format!("output `{name}`: queue: {error}"));

@@ -9,7 +9,7 @@ use crate::queue::{QueueSender, QueueWaker};
 use crate::routes::RoutePlan;
 use crate::stage::chain::ChainChange;
 use crate::stage::input::{InputCommand, StopSlot};
-use crate::stage::output::OutputChange;
+use crate::stage::replacement::OutputChange;
 use crate::stats::StageStats;
 use crate::token::Abandon;
 use std::collections::HashMap;

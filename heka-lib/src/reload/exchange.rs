@@ -15,7 +15,7 @@ use crate::outlet::{ChainSender, Outlet};
 use crate::routes::RoutePlan;
 use crate::stage::chain::{ChainChange, FilterChange};
 use crate::stage::input::InputCommand;
-use crate::stage::output::OutputChange;
+use crate::stage::replacement::OutputChange;
 use crate::stage::takeover::{InputChange, InputSettings};
 use std::time::{Duration, Instant};
 

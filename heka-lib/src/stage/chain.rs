@@ -1,13 +1,11 @@
 //! The chain stage: runs a chain's filters in order on one thread.
 
 use super::injection::Lane;
-use super::retry::BackOff;
+use super::running_filter::{FilterCall, FilterPlan, RunningFilter};
 use crate::arena::{ArenaPool, ArenaRef, RecordWriter};
 use crate::batch::{Batch, BatchLimits};
-use crate::config::{EmitTo, FilterSettings, OnPanic, RetryConfig};
+use crate::config::{EmitTo, FilterSettings};
 use crate::control::{Answer, Attention};
-use crate::dead_letter::DeadLetters;
-use crate::instance::{Failure, FailureKind, Instance, InstanceSpec};
 use crate::outlet::{Gathering, Group, Outlet, ToChain};
 use crate::stats::ChainStats;
 use crate::stop::StopFlags;
@@ -18,8 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Restarts of a filter that panicked, before it is stopped.
-const RESTARTS_MAX: u32 = 5;
 /// A batch of which fewer than one message in so many is left is copied, so as not to pin its arenas.
 const SPARSE: usize = 4;
 
@@ -43,15 +39,6 @@ pub(crate) struct ChainPlan {
     /// Batches that are inside chains and the injection lane; the shutdown waits for 0.
     pub(crate) in_flight: Arc<AtomicUsize>,
     pub(crate) attention: Attention<ChainChange>,
-}
-
-/// One filter of a chain.
-pub(crate) struct FilterPlan {
-    pub(crate) name: String,
-    pub(crate) spec: InstanceSpec,
-    pub(crate) instance: Instance,
-    pub(crate) settings: FilterSettings,
-    pub(crate) dead_letters: DeadLetters,
 }
 
 /// What a chain's stage is made of after a reload.
@@ -111,15 +98,6 @@ struct Scratch {
     arenas: Vec<ArenaRef>,
     failed: Vec<(u32, String)>,
     entries: Vec<abi::FieldEntry>,
-}
-
-struct RunningFilter {
-    plan: FilterPlan,
-    stopped: Option<String>,
-    restarts: u32,
-    next_tick: Option<Instant>,
-    /// Most hops of a message seen since the last tick: what a tick emits may come from any of them.
-    hops_since_tick: u16,
 }
 
 impl ChainStage {
@@ -401,103 +379,6 @@ impl FilterChange {
             FilterChange::Keep(index, _) => Some(*index),
             FilterChange::New(..) => None,
         }
-    }
-}
-
-/// One call to a filter, with what it counts.
-struct FilterCall<'c> {
-    items: &'c [Item],
-    batch: &'c Batch,
-    out: &'c mut RecordWriter,
-    emitted: &'c mut RecordWriter,
-    absorbed: u32,
-    dead: usize,
-}
-
-impl RunningFilter {
-    fn new(plan: FilterPlan) -> RunningFilter {
-        let mut filter =
-            RunningFilter { plan, stopped: None, restarts: 0, next_tick: None, hops_since_tick: 0 };
-        filter.schedule(Instant::now());
-        filter
-    }
-
-    fn schedule(&mut self, now: Instant) {
-        let interval = self.plan.settings.ticker_interval.or(self.plan.instance.ticker());
-        self.next_tick = interval.map(|interval| now + interval);
-    }
-
-    fn process(&mut self, call: &mut FilterCall<'_>, failed: &mut Vec<(u32, String)>, stop: &StopFlags) {
-        let len = call.items.len() as u32;
-        let mut batch = abi::Batch { items: call.items.as_ptr(), len, completed: 0, ticket: 0 };
-        let mut back_off = BackOff::new(&RetryConfig::default());
-        while batch.completed < len {
-            if let Some(reason) = self.stopped.clone() {
-                (batch.completed..len).for_each(|index| self.bury(call, index, &reason, 1));
-                return;
-            }
-            let (out, emitted) = (call.out.raw(), call.emitted.raw());
-            let result = self.plan.instance.process(&mut batch, out, emitted, &mut call.absorbed);
-            self.plan.instance.take_failed(failed);
-            for (index, reason) in failed.drain(..) {
-                self.bury(call, index, &reason, 1);
-            }
-            let Err(failure) = result else { return };
-            if failure.kind == FailureKind::Retry && !stop.is_aborting() {
-                stop.wait_unless_aborting(back_off.next(failure.after));
-                continue;
-            }
-            self.bury(call, batch.completed, &failure.reason, back_off.attempts() + 1);
-            batch.completed += 1;
-            self.recover(&failure);
-        }
-    }
-
-    fn tick(&mut self, emitted: &mut RecordWriter) {
-        if self.stopped.is_some() {
-            return;
-        }
-        if let Err(failure) = self.plan.instance.tick(emitted.raw()) {
-            log::warn!("filter `{}`: tick: {}", self.plan.name, failure.reason);
-            self.recover(&failure);
-        }
-    }
-
-    fn bury(&mut self, call: &mut FilterCall<'_>, index: u32, reason: &str, attempts: u32) {
-        let Some(item) = call.items.get(index as usize) else { return };
-        call.dead += 1;
-        // SAFETY: the batch's arenas keep the record.
-        let message = unsafe { Message::from_record(item.record) };
-        self.plan.dead_letters.bury(&message, reason, attempts, call.batch.tokens());
-    }
-
-    /// Makes the filter anew after a panic, or notes that it is stopped.
-    fn recover(&mut self, failure: &Failure) {
-        let (name, reason) = (&self.plan.name, &failure.reason);
-        match failure.kind {
-            FailureKind::Message | FailureKind::Retry => {}
-            FailureKind::Panic
-                if self.plan.settings.on_panic == OnPanic::Restart && self.restarts < RESTARTS_MAX =>
-            {
-                self.restarts += 1;
-                log::error!("filter `{name}`: {reason}; restarted ({} of {RESTARTS_MAX})", self.restarts);
-                let opened =
-                    self.plan.spec.open().and_then(|mut instance| instance.start(None).map(|()| instance));
-                match opened {
-                    Ok(instance) => self.plan.instance = instance,
-                    Err(failure) => self.stop(format!("failed to restart: {}", failure.reason)),
-                }
-            }
-            _ => self.stop(reason.clone()),
-        }
-    }
-
-    fn stop(&mut self, reason: String) {
-        log::error!(
-            "filter `{}`: {reason}; stopped: its chain's messages become dead letters",
-            self.plan.name
-        );
-        self.stopped = Some(format!("the filter is stopped: {reason}"));
     }
 }
 

@@ -1,9 +1,11 @@
 //! The output stage: encodes and delivers on one thread, with retries and dead letters.
 
+use super::deferred::{ANSWER_INTERVAL, Deferred};
 use super::encoded::Encoded;
+use super::replacement::OutputChange;
 use super::retry::BackOff;
 use crate::config::RetryConfig;
-use crate::control::{Answer, Attention};
+use crate::control::Attention;
 use crate::dead_letter::DeadLetters;
 use crate::instance::{Acknowledgements, Failure, FailureKind, Instance, InstanceSpec, Stopper};
 use crate::limited_log::LimitedLog;
@@ -17,17 +19,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Batches that an output may hold for later.
-const DEFERRED_MAX: usize = 64;
-/// How often an output with deferred batches looks for answers.
-const ANSWER_INTERVAL: Duration = Duration::from_millis(2);
 /// Failed attempts after which an output is probed with one message until it takes that.
 const PROBE_AFTER: u32 = 3;
 /// How often a stage that waits for its next attempt looks whether the router ends.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// How long the answers to deferred batches are waited for before another instance gets them again.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
-
 /// What an output stage is made from.
 pub(crate) struct OutputPlan {
     pub(crate) name: String,
@@ -46,40 +41,23 @@ pub(crate) struct OutputPlan {
     pub(crate) attention: Attention<OutputChange>,
 }
 
-/// What changes of an output at a reload.
-pub(crate) struct OutputChange {
-    /// Another instance of the plugin, opened.
-    pub(crate) plugin: Option<(InstanceSpec, Instance)>,
-    /// Another encoder, opened; or none from now on.
-    pub(crate) encoder: Option<Option<(InstanceSpec, Instance)>>,
-    pub(crate) retry: RetryConfig,
-    pub(crate) ticker: Option<Duration>,
-    pub(crate) answer: Answer,
-}
-
 /// The output stage.
 pub(crate) struct OutputStage {
-    plan: OutputPlan,
+    pub(super) plan: OutputPlan,
     encoded: Encoded,
     failed: Vec<(u32, String)>,
     /// To be delivered before anything else is received.
-    waiting: VecDeque<Taken>,
-    deferred: VecDeque<Deferred>,
+    pub(super) waiting: VecDeque<Taken>,
+    pub(super) deferred: VecDeque<Deferred>,
     /// Whether the plugin has ever taken a batch for later.
-    defers: bool,
+    pub(super) defers: bool,
     failing: bool,
-    back_off: BackOff,
-    answers: Acknowledgements,
+    pub(super) back_off: BackOff,
+    pub(super) answers: Acknowledgements,
     tickets: u64,
-    stopped: Option<String>,
+    pub(super) stopped: Option<String>,
     next_tick: Option<Instant>,
-    log: LimitedLog,
-}
-
-/// A batch that the output took for later.
-struct Deferred {
-    ticket: u64,
-    taken: Taken,
+    pub(super) log: LimitedLog,
 }
 
 impl OutputStage {
@@ -138,12 +116,12 @@ impl OutputStage {
     }
 
     /// Whether what can't be delivered now is to be left: the deadline has passed, or it is on the disk.
-    fn is_leaving(&self) -> bool {
+    pub(super) fn is_leaving(&self) -> bool {
         self.plan.stop.is_aborting() || self.plan.queue.is_left()
     }
 
     /// Whether something else is to be done than trying again: leaving, or what a reload says.
-    fn is_called(&self) -> bool {
+    pub(super) fn is_called(&self) -> bool {
         self.plan.attention.is_called() || self.is_leaving()
     }
 
@@ -344,7 +322,7 @@ impl OutputStage {
     }
 
     /// Lets the queue know whether the output can deliver.
-    fn note_failing(&mut self, failing: bool) {
+    pub(super) fn note_failing(&mut self, failing: bool) {
         if std::mem::replace(&mut self.failing, failing) != failing {
             self.plan.queue.set_failing(failing);
         }
@@ -354,57 +332,6 @@ impl OutputStage {
         let retry = &self.plan.retry;
         retry.attempts_max.is_some_and(|max| self.back_off.attempts() >= max)
             || retry.age_max.is_some_and(|max| began.elapsed() >= max)
-    }
-
-    /// Puts what is left, and before it what the output took for later, in front of everything else.
-    fn give_again(&mut self, mut taken: Taken, done: usize) {
-        taken.skip(done);
-        if let Some(&first) = taken.numbers.first() {
-            self.plan.queue.done_partly(taken.sequence, first);
-        }
-        self.waiting.push_front(taken);
-        self.give_deferred_again();
-    }
-
-    fn give_deferred_again(&mut self) {
-        while let Some(deferred) = self.deferred.pop_back() {
-            self.waiting.push_front(deferred.taken);
-        }
-    }
-
-    fn defer(&mut self, deferred: Deferred) {
-        self.deferred.push_back(deferred);
-        while self.deferred.len() >= DEFERRED_MAX && !self.is_called() {
-            self.collect(ANSWER_INTERVAL);
-            self.tick();
-        }
-    }
-
-    /// Takes answers to deferred batches, waiting for one at most `time`.
-    fn collect(&mut self, time: Duration) {
-        if self.deferred.is_empty() {
-            return;
-        }
-        for (ticket, count) in self.answers.wait(time) {
-            let Some(index) = self.deferred.iter().position(|deferred| deferred.ticket == ticket) else {
-                let name = &self.plan.name;
-                self.log.warn(|| {
-                    format!("output `{name}`: acknowledged a batch that it doesn't hold (ticket {ticket})")
-                });
-                continue;
-            };
-            let taken = &mut self.deferred[index].taken;
-            let count = (count as usize).min(taken.batch.len());
-            self.plan.stats.delivered.add(count);
-            taken.skip(count);
-            if taken.batch.is_empty() {
-                let sequence = taken.sequence;
-                self.deferred.remove(index);
-                self.plan.queue.done(sequence);
-            }
-            self.back_off.reset();
-            self.note_failing(false);
-        }
     }
 
     fn bury(&mut self, taken: &Taken, index: usize, reason: &str) {
@@ -440,68 +367,15 @@ impl OutputStage {
     }
 
     /// Puts another instance in the place of the stage's.
-    fn install(&mut self, fresh: Instance) {
+    pub(super) fn install(&mut self, fresh: Instance) {
         self.answers = fresh.acknowledgements();
         *self.plan.stop_slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh.stopper());
         self.plan.instance = fresh;
     }
 
-    fn schedule(&mut self) {
+    pub(super) fn schedule(&mut self) {
         let interval = self.plan.ticker.or(self.plan.instance.ticker());
         self.next_tick = interval.map(|interval| Instant::now() + interval);
-    }
-
-    /// Goes on in another way, or, when a new instance refuses to start, as before.
-    fn change(&mut self, change: OutputChange) {
-        let OutputChange { plugin, encoder, retry, ticker, answer } = change;
-        match self.replace(plugin, encoder) {
-            Ok(()) => {
-                self.back_off = BackOff::new(&retry);
-                (self.plan.retry, self.plan.ticker) = (retry, ticker);
-                self.schedule();
-                answer.give(Ok(()));
-            }
-            Err(failure) => answer.give(Err(failure.reason)),
-        }
-    }
-
-    fn replace(
-        &mut self,
-        plugin: Option<(InstanceSpec, Instance)>,
-        mut encoder: Option<Option<(InstanceSpec, Instance)>>,
-    ) -> Result<(), Failure> {
-        if let Some(Some((_, fresh))) = &mut encoder {
-            fresh.start(self.plan.encoder.as_mut().map(|(_, old)| old))?;
-        }
-        if let Some((spec, fresh)) = plugin {
-            self.replace_plugin(spec, fresh)?;
-        }
-        if let Some(encoder) = encoder {
-            self.plan.encoder = encoder;
-            self.stopped = None;
-        }
-        Ok(())
-    }
-
-    fn replace_plugin(&mut self, spec: InstanceSpec, mut fresh: Instance) -> Result<(), Failure> {
-        let asked = Instant::now();
-        while !self.deferred.is_empty() && asked.elapsed() < LAST_ANSWERS && !self.is_leaving() {
-            self.collect(ANSWER_INTERVAL);
-        }
-        let predecessor = self.plan.started.then_some(&mut self.plan.instance);
-        self.plan.started = match fresh.start(predecessor) {
-            Ok(()) => true,
-            Err(failure) if failure.kind == FailureKind::Retry => {
-                log::warn!("output `{}`: {}; trying again", self.plan.name, failure.reason);
-                false
-            }
-            Err(failure) => return Err(failure),
-        };
-        self.plan.spec = spec;
-        self.install(fresh);
-        (self.stopped, self.defers) = (None, false);
-        self.give_deferred_again();
-        Ok(())
     }
 
     fn reopen(&mut self) {
@@ -510,7 +384,7 @@ impl OutputStage {
         }
     }
 
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let Some(due) = self.next_tick else { return };
         if Instant::now() < due || self.stopped.is_some() {
             return;

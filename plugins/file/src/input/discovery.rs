@@ -157,19 +157,26 @@ impl Follower {
         }
         let head = Gunzip::head(&file)?;
         let (id, gunzip) = match self.positions.resume_gzip(identity, &head) {
-            Some((_, State::Done, _)) => return Ok(self.skip(metadata)),
+            Some((_, State::Done, _)) => {
+                self.skip(metadata);
+                return Ok(());
+            }
             Some((id, _, position)) => {
                 let mut gunzip = Gunzip::new(&file);
                 gunzip.skip_to(position, Fingerprint::EMPTY)?;
                 (id, gunzip)
             }
             None => match self.find_compressed(path, &file, identity, &head)? {
-                Some((_, None)) => return Ok(self.skip(metadata)),
+                Some((_, None)) => {
+                    self.skip(metadata);
+                    return Ok(());
+                }
                 Some((id, Some(gunzip))) => (id, gunzip),
                 None => {
                     let id = self.positions.begin_gzip(identity, &file, path, &head, from_end);
                     if from_end {
-                        return Ok(self.skip(metadata));
+                        self.skip(metadata);
+                        return Ok(());
                     }
                     (id, Gunzip::new(&file))
                 }

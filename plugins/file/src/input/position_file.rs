@@ -85,10 +85,8 @@ impl PositionFile {
             None => "reading all files from their beginning, so that lines may come again",
         };
         let path = self.path.display();
-        complaints.about(
-            &aside,
-            format_args!("the positions in `{path}` can't be used: {why}; {moved}; {what}"),
-        );
+        complaints
+            .about(&aside, format_args!("the positions in `{path}` can't be used: {why}; {moved}; {what}"));
         match old {
             Some((patterns, streams)) => Loaded { patterns, streams, is_lost: false },
             None => Loaded { is_lost: true, ..Loaded::default() },

@@ -238,7 +238,8 @@ impl Commits {
     pub fn mark_closed_synced(&mut self) -> io::Result<()> {
         for place in 0..self.places.len() {
             let Place { commit, is_open, .. } = &self.places[place];
-            if !is_open && !(commit.is_synced && commit.synced == commit.written) {
+            let is_synced = commit.is_synced && commit.synced == commit.written;
+            if !is_open && !is_synced {
                 let commit = Commit { synced: commit.written, is_synced: true, ..*commit };
                 self.write(place, &commit)?;
             }

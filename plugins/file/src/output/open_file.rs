@@ -360,10 +360,10 @@ impl OpenFile {
         if !self.is_regular {
             return Ok(());
         }
-        fdatasync(&self.file).or_else(|error| {
+        fdatasync(&self.file).map_err(|error| {
             self.commit.queue = queue;
             self.go_back(before, commits);
-            Err(self.failed("sync", &error.into()))
+            self.failed("sync", &error.into())
         })
     }
 

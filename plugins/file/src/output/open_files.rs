@@ -269,7 +269,10 @@ impl OpenFiles {
             let synced = match (spot, &self.base) {
                 (Some(spot), _) => spot.parent().and_then(|directory| Ok(syncfs(directory)?)),
                 (None, Some(base)) => File::open(base).and_then(|directory| Ok(syncfs(directory)?)),
-                (None, None) => Ok(rustix::fs::sync()),
+                (None, None) => {
+                    rustix::fs::sync();
+                    Ok(())
+                }
             };
             if let Err(error) = synced.and_then(|()| self.commits.mark_closed_synced()) {
                 self.closed_unsynced = true;
