@@ -158,7 +158,7 @@ fn number(line: &[u8]) -> Option<u64> {
 
 #[test]
 fn nothing_is_lost_torn_or_doubled_over_kills_of_agent_and_grater() {
-    let (kills, lines) = (from_environment("HEKA_KILLS", 20), from_environment("HEKA_LINES", 1_000_000));
+    let (kills, lines) = (from_environment("HEKA_KILLS", 50), from_environment("HEKA_LINES", 2_000_000));
     let directory = Directory::new();
     let free =
         TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();

@@ -7,13 +7,29 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 const LINES: usize = 4_000;
+/// How long after the last line has arrived a process may still come to a point.
+const SETTLED: Duration = Duration::from_millis(700);
 /// Scenarios at a time.
 const THREADS: usize = 4;
 
-/// Steps that only damage leads to: the tests of the queue itself lead there.
-const NOT_REACHED: [&str; 0] = [];
+/// Steps that only damage, failed syncs, full disks or rotation lead to: tests of the plugin and the queue lead there.
+const NOT_REACHED: [&str; 12] = [
+    "file.output.closed",
+    "file.output.cut",
+    "file.output.rotated",
+    "queue.drop.begun",
+    "queue.quarantine.copied",
+    "queue.quarantine.moved",
+    "queue.quarantine.voided",
+    "queue.recovery.removed",
+    "queue.recovery.truncated",
+    "queue.renew.renamed",
+    "queue.renew.truncated",
+    "queue.renew.written",
+];
 
 const AGENT: &str = r#"
 [heka]
@@ -82,12 +98,16 @@ fn dies_at(point: &str, count: u32) -> bool {
     let mut died = false;
     for attempt in [format!("{point}:{count}"), point.to_owned()] {
         let mut hosts = configs.map(|config| Some(Host::spawn_dying(&directory, &["run", config], &attempt)));
-        let mut ended = false;
+        let (mut ended, mut arrived) = (false, None::<Instant>);
         wait_until("one dies, or everything has arrived", || {
             for host in &mut hosts {
                 ended |= host.as_mut().is_some_and(Host::has_ended);
             }
-            ended || directory.lines("out/all.log").len() >= LINES / 2
+            if directory.lines("out/all.log").len() >= LINES / 2 {
+                // What follows an acknowledgement is not seen from here.
+                arrived.get_or_insert_with(Instant::now);
+            }
+            ended || arrived.is_some_and(|arrived| arrived.elapsed() > SETTLED)
         });
         died |= ended;
     }
@@ -97,12 +117,20 @@ fn dies_at(point: &str, count: u32) -> bool {
         directory.lines("out/all.log").len() >= LINES
     });
     let ended = hosts.map(Host::stop);
-    let expected: Vec<String> = (0..LINES).map(|number| line(number).trim_end().to_owned()).collect();
+    let expected: Vec<String> =
+        (0..LINES).map(|number| line(number).trim_end_matches('\n').to_owned()).collect();
     let lines = directory.lines("out/all.log");
     let first = lines.iter().zip(&expected).position(|(line, expected)| line != expected);
+    let numbers: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap_or_default()).collect();
+    let jumps: Vec<String> = numbers
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| pair[0] >= pair[1])
+        .map(|(at, pair)| format!("{at}: {} {}", pair[0], pair[1]))
+        .collect();
     let shown = || {
         format!(
-            "{point}: {} lines, first wrong one {first:?}\n{}\n{}",
+            "{point}: {} lines, first wrong one {first:?}, out of order {jumps:?}\n{}\n{}",
             lines.len(),
             ended[0].stderr,
             ended[1].stderr
@@ -114,7 +142,10 @@ fn dies_at(point: &str, count: u32) -> bool {
 
 #[test]
 fn a_death_at_any_step_loses_tears_and_doubles_nothing() {
-    let waiting = Mutex::new(points().into_iter().collect::<Vec<_>>());
+    // To look at one of them: HEKA_POINT=queue.roll.created
+    let wanted = std::env::var("HEKA_POINT").ok();
+    let is_wanted = |point: &String| wanted.as_ref().is_none_or(|wanted| wanted == point);
+    let waiting = Mutex::new(points().into_iter().filter(is_wanted).collect::<Vec<_>>());
     let unreached = Mutex::new(BTreeSet::new());
     std::thread::scope(|threads| {
         for _ in 0..THREADS {
@@ -131,5 +162,6 @@ fn a_death_at_any_step_loses_tears_and_doubles_nothing() {
     });
     let unreached = unreached.into_inner().expect("no panic");
     let expected: BTreeSet<String> = NOT_REACHED.map(str::to_owned).into();
-    assert_eq!(unreached, expected, "points that no process came to");
+    let surprising: Vec<_> = unreached.difference(&expected).collect();
+    assert!(surprising.is_empty(), "points that no process came to: {surprising:?}");
 }

@@ -101,7 +101,7 @@ impl Endpoint {
             }
             Question::Inject => self.inject(&request.body()?, Router::inject),
             Question::Replay => {
-                let body = request.body()?;
+                let body = if request.head.has_body() { request.body()? } else { Vec::new() };
                 if body.is_empty() { self.replay_dead_letters() } else { self.inject(&body, Router::replay) }
             }
         })

@@ -31,6 +31,13 @@ pub(super) struct Head {
     awaits_continue: bool,
 }
 
+impl Head {
+    /// Tells whether the request says that it has a body.
+    pub(super) fn has_body(&self) -> bool {
+        self.length.is_some() || self.is_chunked
+    }
+}
+
 /// A request whose body has not been read yet.
 pub(super) struct Request<'s> {
     pub(super) head: Head,

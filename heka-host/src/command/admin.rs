@@ -8,7 +8,7 @@ use crate::status;
 use client::{Reply, Target};
 use heka_lib::config::HostConfig;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Ask a running host how it is doing, or tell it something.
@@ -58,19 +58,28 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn target(arguments: &Arguments) -> Result<Target, ExitCode> {
-    if let Some(socket) = &arguments.socket {
-        return Ok(Target::Socket(socket.clone()));
+/// Finds a host by its socket, by its config, or, without either, where the defaults put its socket.
+///
+/// # Errors
+/// If the config is wrong, or names no admin endpoint.
+pub(super) fn find(socket: Option<&Path>, config: Option<&Path>) -> Result<Target, String> {
+    if let Some(socket) = socket {
+        return Ok(Target::Socket(socket.to_owned()));
     }
-    let host = match arguments.config.as_deref().map(config::read) {
+    let host = match config.map(config::read) {
         None => HostConfig::default(),
         Some(Ok(config)) => config.host,
-        Some(Err(faults)) => {
-            config::print(&faults);
-            return Err(status::bad_config());
-        }
+        Some(Err(faults)) => return Err(faults.to_string()),
     };
-    Target::of(&host).map_err(|why| {
+    Target::of(&host)
+}
+
+fn target(arguments: &Arguments) -> Result<Target, ExitCode> {
+    if let Some(Err(faults)) = arguments.config.as_deref().map(config::read) {
+        config::print(&faults);
+        return Err(status::bad_config());
+    }
+    find(arguments.socket.as_deref(), arguments.config.as_deref()).map_err(|why| {
         eprintln!("heka-host: {why}");
         status::FAILED
     })

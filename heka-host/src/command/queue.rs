@@ -4,14 +4,15 @@ mod cat;
 mod check;
 mod export;
 mod repair;
+mod replay;
 mod status;
 
 use std::io;
 use std::process::ExitCode;
 
-/// Look into a queue's directory, take messages out of it as a file, or repair it.
+/// Look into a queue's directory, take messages out of it as a file, repair it, or put dead letters back.
 ///
-/// All but `repair` read only, and work while a host has the queue in use.
+/// All but `repair` and `replay` read only, and work while a host has the queue in use.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  heka-host queue status state/queues/archive && heka-host queue cat --json state/queues/archive"
@@ -28,6 +29,7 @@ enum Command {
     Cat(cat::Arguments),
     Export(export::Arguments),
     Repair(repair::Arguments),
+    Replay(replay::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
@@ -37,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Command::Cat(arguments) => cat::run(arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Repair(arguments) => repair::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
     };
     match done {
         Ok(true) => crate::status::DONE,

@@ -1,6 +1,6 @@
 //! The thread that keeps a durable queue's messages on the disk and reads them back.
 
-use super::window::{Entry, RESERVED, ToKeep};
+use super::window::{Entry, RESERVED, ToKeep, incoming_bytes_max};
 use super::{Queue, ToOutput};
 use crate::arena::{ArenaPool, RecordWriter};
 use crate::batch::Batch;
@@ -13,8 +13,6 @@ use heka_queue::{Block, DiskQueue, QueueError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes written before their tokens are let go: one group of a group commit.
-const GROUP_BYTES_MAX: u64 = 4 << 20;
 /// How often the keeper looks for what was delivered, while there is something on the disk.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// How often a full or failing disk is tried again.
@@ -249,11 +247,13 @@ impl Keeper {
             self.settle()?;
             return Ok(true);
         }
+        // One group of a group commit.
+        let group_bytes_max = incoming_bytes_max(&self.queue.config);
         let (from_window, incoming) = {
             let mut window = self.queue.lock();
-            let from_window = if window.keeps { window.to_keep(GROUP_BYTES_MAX) } else { Vec::new() };
+            let from_window = if window.keeps { window.to_keep(group_bytes_max) } else { Vec::new() };
             let waits = window.keeps && window.has_to_keep();
-            let incoming = if waits { Vec::new() } else { window.take_incoming(GROUP_BYTES_MAX) };
+            let incoming = if waits { Vec::new() } else { window.take_incoming(group_bytes_max) };
             (from_window, incoming)
         };
         if !from_window.is_empty() {

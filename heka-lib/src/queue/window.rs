@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 const PATIENT_BATCHES: usize = 8;
 /// Bytes of a durable queue's window; what is beyond goes to the disk.
 pub(super) const DURABLE_WINDOW_BYTES: u64 = 16 << 20;
-/// Bytes on their way to the disk.
+/// Bytes on their way to the disk, as far as a quarter of the queue's size allows.
 const INCOMING_BYTES_MAX: u64 = 4 << 20;
 /// Numbers that are reserved ahead, so that messages which never reach the disk have some.
 pub(super) const RESERVED: u64 = 1 << 20;
@@ -136,6 +136,11 @@ impl Entry {
     }
 }
 
+/// Bytes on their way to the disk, at most; as much again may be in the keeper's hands.
+pub(super) fn incoming_bytes_max(config: &QueueConfig) -> u64 {
+    INCOMING_BYTES_MAX.min(config.max_bytes / 4)
+}
+
 /// What the policy says when there is no room in the window.
 fn full(config: &QueueConfig, bytes: u64, messages: u64) -> Place {
     match config.when_full {
@@ -183,7 +188,7 @@ impl Window {
             return if must { Place::DropNewest } else { Place::Wait };
         }
         if self.behind || self.always_keeps {
-            let fits = self.incoming_bytes + bytes <= INCOMING_BYTES_MAX || self.incoming.is_empty();
+            let fits = self.incoming_bytes + bytes <= incoming_bytes_max(config) || self.incoming.is_empty();
             return match config.when_full {
                 _ if must || fits || self.retired => Place::Disk,
                 WhenFull::DropNewest if self.disk_full => Place::DropNewest,

@@ -108,6 +108,10 @@ impl<D: Delimiter> DelimiterSplitter<D> {
         consumed
     }
 
+    pub(super) fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
     pub(super) fn reset(&mut self) {
         self.searched = 0;
         self.skipping = false;

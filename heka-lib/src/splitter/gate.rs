@@ -14,11 +14,13 @@ pub(super) struct Gate {
     keep_empty: bool,
     /// Offset in the stream of the buffer's first byte.
     position: u64,
+    /// Offset in the stream of the last frame over the limit.
+    long_start: u64,
 }
 
 impl Gate {
     pub(super) fn new(limit: FrameLimit, keep_empty: bool) -> Self {
-        Gate { counts: SplitCounts::default(), problem: None, limit, keep_empty, position: 0 }
+        Gate { counts: SplitCounts::default(), problem: None, limit, keep_empty, position: 0, long_start: 0 }
     }
 
     pub(super) fn bytes_max(&self) -> usize {
@@ -33,6 +35,11 @@ impl Gate {
     /// Moves the buffer's place in the stream on; called once per call, after its frames.
     pub(super) fn consumed(&mut self, bytes: usize) {
         self.position += bytes as u64;
+    }
+
+    /// Bytes from the start of the last frame over the limit to where the stream is split up to.
+    pub(super) fn since_long_frame(&self) -> u64 {
+        self.position - self.long_start
     }
 
     /// Hands on a frame of any length; `end` lies behind its delimiter. The sink has room for it.
@@ -72,6 +79,7 @@ impl Gate {
         };
         *count += 1;
         self.report(fault, buffer, start);
+        self.long_start = self.position + start as u64;
         if let Some(flags) = flags {
             let end = start + head + self.limit.bytes_max();
             self.pass(start..end, end, flags, frames);

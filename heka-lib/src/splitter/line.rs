@@ -71,6 +71,10 @@ impl LineSplitter {
         rest.len()
     }
 
+    pub(super) fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
     pub(super) fn reset(&mut self) {
         *self = LineSplitter::default();
     }

@@ -50,6 +50,18 @@ impl Splitter {
         Splitter { gate: Gate::new(limit, keep_empty), cutter }
     }
 
+    /// How many of the bytes that are done with belong to a frame whose end has not come: one over the limit, of which
+    /// the rest is being skipped.
+    pub fn skipped_bytes(&self) -> u64 {
+        let skips = match &self.cutter {
+            Cutter::Line(line) => line.is_skipping(),
+            Cutter::Token(token) => token.is_skipping(),
+            Cutter::Regex(regex) => regex.is_skipping(),
+            Cutter::Heka(_) | Cutter::Length(_) | Cutter::None => false,
+        };
+        if skips { self.gate.since_long_frame() } else { 0 }
+    }
+
     /// Cuts whole frames off the front of `buffer`, until it has none or `frames` is full.
     ///
     /// Returns how many bytes are done with. The rest must come again at the front of the next call's buffer,

@@ -253,14 +253,17 @@ impl ChainStage {
         out.take(&mut scratch.next, &mut scratch.arenas);
         std::mem::swap(&mut scratch.current, &mut scratch.next);
         let destroyed = before.saturating_sub(scratch.current.len() + absorbed + dead);
+        if absorbed > 0 && filter.plan.settings.hold_until_flush {
+            filter.held.extend_from_slice(batch.tokens());
+        }
         stats.absorbed.add(absorbed);
         stats.dead_lettered.add(dead);
         stats.destroyed.add(destroyed);
-        self.take_emitted(index);
+        self.take_emitted(index, batch);
     }
 
     /// Sends what a filter emitted on its way: through the rest of the chain, or to the router.
-    fn take_emitted(&mut self, index: usize) {
+    fn take_emitted(&mut self, index: usize, from: &Batch) {
         if self.emitted.is_empty() {
             return;
         }
@@ -281,7 +284,7 @@ impl ChainStage {
             EmitTo::Router => {
                 let mut arenas = Vec::new();
                 self.emitted.take(&mut scratch.emitted, &mut arenas);
-                self.lane.put(&scratch.emitted, &arenas, self.hops + 1);
+                self.lane.put(&scratch.emitted, &arenas, self.hops + 1, from.tokens());
             }
         }
     }
@@ -355,21 +358,22 @@ impl ChainStage {
         filter.schedule(Instant::now());
         self.hops = std::mem::take(&mut filter.hops_since_tick);
         filter.tick(&mut self.emitted);
+        let mut absorbed = Batch::default();
+        absorbed.hold(&[], &std::mem::take(&mut filter.held));
         self.scratch.current.clear();
-        self.take_emitted(index);
-        self.run_emitted(index + 1);
+        self.take_emitted(index, &absorbed);
+        self.run_emitted(index + 1, &absorbed);
     }
 
     /// Runs messages that a tick emitted through the filters behind.
-    fn run_emitted(&mut self, from: usize) {
+    fn run_emitted(&mut self, from: usize, absorbed: &Batch) {
         if self.scratch.current.is_empty() {
             return;
         }
-        let nothing = Batch::default();
         for index in from..self.filters.len() {
-            self.run_filter(index, &nothing);
+            self.run_filter(index, absorbed);
         }
-        self.pass(&nothing, 0);
+        self.pass(absorbed, 0);
     }
 }
 

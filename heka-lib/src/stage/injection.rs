@@ -10,6 +10,7 @@ use crate::dead_letter::{DeadLetterWay, DeadLetters};
 use crate::outlet::Group;
 use crate::routes::{RoutePlan, Routes};
 use crate::stats::InjectionStats;
+use crate::token::TokenRef;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use heka_plugin_api::abi::{Item, record_flag};
 use heka_plugin_api::{Message, MessageWriter};
@@ -65,10 +66,10 @@ impl Lane {
 
     /// Puts newly written messages into the lane; what doesn't fit, or went round too often, is a dead letter.
     ///
-    /// The records must not be shared yet: their hop count is set here.
-    pub(crate) fn put(&self, items: &[Item], arenas: &[ArenaRef], hops: u16) {
+    /// The records must not be shared yet: their hop count is set here. `tokens` are those of what they were made from.
+    pub(crate) fn put(&self, items: &[Item], arenas: &[ArenaRef], hops: u16, tokens: &[TokenRef]) {
         let mut batch = Batch::default();
-        batch.hold(arenas, &[]);
+        batch.hold(arenas, tokens);
         for item in items {
             // SAFETY: just written by this thread and not shared yet.
             let size = unsafe {
@@ -103,7 +104,7 @@ impl Lane {
     fn refuse(&self, batch: &Batch, reason: &str) {
         self.shared.stats.dead_lettered.add(batch.len());
         let mut dead_letters = self.shared.dead_letters.lock().unwrap_or_else(PoisonError::into_inner);
-        batch.messages().for_each(|message| dead_letters.bury(&message, reason, 1, &[]));
+        batch.messages().for_each(|message| dead_letters.bury(&message, reason, 1, batch.tokens()));
     }
 
     /// Ends the injection stage once it has done what is in the lane.
@@ -139,7 +140,7 @@ impl Lane {
         copied.map_err(|error| error.to_string())?;
         let (mut items, mut arenas) = (Vec::new(), Vec::new());
         writer.take(&mut items, &mut arenas);
-        self.put(&items, &arenas, message.hops());
+        self.put(&items, &arenas, message.hops(), &[]);
         Ok(())
     }
 }

@@ -120,6 +120,11 @@ impl Intake {
         self.frames.len() >= GROUP_FRAMES_MAX || self.bytes >= GROUP_BYTES_MAX
     }
 
+    /// Notes that nothing was made of the bytes up to here.
+    pub(super) fn pass(&mut self, source: Source<'_>) {
+        drop(self.ledger.token(source.id, source.end));
+    }
+
     /// Decodes and routes the group, or hands it to the decode stage of its stream.
     pub(super) fn take_group(&mut self, source: Source<'_>) {
         if self.frames.is_empty() {

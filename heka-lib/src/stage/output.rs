@@ -223,14 +223,16 @@ impl OutputStage {
             };
             match failure.kind {
                 FailureKind::Retry => {
+                    let tried = self.back_off.attempts() + 1;
+                    if self.is_over(tried, began) {
+                        let reason = format!("{} (tried {tried} times)", failure.reason);
+                        self.plan.stats.retries.add(1);
+                        self.bury_rest(&taken, done, &reason);
+                        break;
+                    }
                     self.wait(&failure, taken.batch.len() - done);
                     if self.is_called() || !self.deferred.is_empty() {
                         return self.give_again(taken, done);
-                    }
-                    if self.is_over(began) {
-                        let reason = format!("{} (tried {} times)", failure.reason, self.back_off.attempts());
-                        self.bury_rest(&taken, done, &reason);
-                        break;
                     }
                 }
                 FailureKind::Message | FailureKind::Panic => {
@@ -328,9 +330,9 @@ impl OutputStage {
         }
     }
 
-    fn is_over(&self, began: Instant) -> bool {
+    fn is_over(&self, tried: u32, began: Instant) -> bool {
         let retry = &self.plan.retry;
-        retry.attempts_max.is_some_and(|max| self.back_off.attempts() >= max)
+        retry.attempts_max.is_some_and(|max| tried >= max)
             || retry.age_max.is_some_and(|max| began.elapsed() >= max)
     }
 

@@ -83,11 +83,17 @@ impl Reading {
         loop {
             self.sink.clear();
             let unsplit = &buffer[consumed..filled];
+            let was_skipping = stream.splitter.skipped_bytes() > 0;
             let more = stream.splitter.split(unsplit, &mut self.sink);
             let base = stream.position;
             stream.position += more as u64;
-            let source = Source { id: stream.id, name: &stream.name, end: stream.position };
+            // A frame over the limit is done with at its end: who reads on in its middle would find another frame there.
+            let skipped = stream.splitter.skipped_bytes();
+            let source = Source { id: stream.id, name: &stream.name, end: stream.position - skipped };
             self.intake.gather(&self.sink, unsplit, base, source);
+            if was_skipping && skipped == 0 && self.sink.frames().is_empty() {
+                self.intake.pass(source);
+            }
             self.intake.take_group(source);
             consumed += more;
             if !self.sink.is_full() {

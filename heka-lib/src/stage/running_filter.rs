@@ -8,6 +8,7 @@ use crate::config::{FilterSettings, OnPanic, RetryConfig};
 use crate::dead_letter::DeadLetters;
 use crate::instance::{Failure, FailureKind, Instance, InstanceSpec};
 use crate::stop::StopFlags;
+use crate::token::TokenRef;
 use heka_plugin_api::Message;
 use heka_plugin_api::abi::{self, Item};
 use std::time::Instant;
@@ -32,6 +33,8 @@ pub(super) struct RunningFilter {
     pub(super) next_tick: Option<Instant>,
     /// Most hops of a message seen since the last tick: what a tick emits may come from any of them.
     pub(super) hops_since_tick: u16,
+    /// Tokens of the batches of which messages were absorbed since the last tick, with `hold_until_flush`.
+    pub(super) held: Vec<TokenRef>,
 }
 
 /// One call to a filter, with what it counts.
@@ -46,8 +49,14 @@ pub(super) struct FilterCall<'c> {
 
 impl RunningFilter {
     pub(super) fn new(plan: FilterPlan) -> RunningFilter {
-        let mut filter =
-            RunningFilter { plan, stopped: None, restarts: 0, next_tick: None, hops_since_tick: 0 };
+        let mut filter = RunningFilter {
+            plan,
+            stopped: None,
+            restarts: 0,
+            next_tick: None,
+            hops_since_tick: 0,
+            held: Vec::new(),
+        };
         filter.schedule(Instant::now());
         filter
     }

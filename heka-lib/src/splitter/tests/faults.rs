@@ -39,6 +39,21 @@ fn a_frame_over_the_limit_is_treated_by_the_policy() {
 }
 
 #[test]
+fn a_long_frame_is_not_done_with_before_its_end() {
+    for config in [SplitterConfig::line(), token(b"\n", false), regex("\n", DelimiterAt::End)] {
+        for policy in [LongFrames::Reject, LongFrames::Truncate] {
+            let mut splitter = limited(config.clone(), 3, policy).splitter();
+            let mut frames = FrameSink::new(16);
+            let long = [b"ab\n".to_vec(), vec![b'x'; 100_000]].concat();
+            let done = splitter.split(&long, &mut frames) as u64;
+            assert_eq!(done - splitter.skipped_bytes(), 3, "{config:?}");
+            splitter.split(b"more\nok\n", &mut frames);
+            assert_eq!(splitter.skipped_bytes(), 0, "{config:?}");
+        }
+    }
+}
+
+#[test]
 fn a_kept_delimiter_counts() {
     check_policies(&token(b";", true), b"ab;efg;d;", b"ab;", b"efg", b"d;");
     check_policies(&regex("(;)", DelimiterAt::End), b"ab;efg;d;", b"ab;", b"efg", b"d;");
