@@ -42,8 +42,8 @@ pub struct Router {
     is_closed: AtomicBool,
     message_bytes_max: usize,
     hops_max: u8,
-    // Given back when everything has ended.
-    _state_dir: StateDir,
+    /// Given back when everything has ended.
+    state_dir: Mutex<Option<StateDir>>,
 }
 
 /// Why a message could not be injected.
@@ -84,7 +84,7 @@ impl Router {
             is_closed: AtomicBool::new(false),
             message_bytes_max: config.host.message_bytes_max,
             hops_max: config.host.hops_max,
-            _state_dir: state_dir,
+            state_dir: Mutex::new(Some(state_dir)),
         })
     }
 
@@ -194,6 +194,7 @@ impl Router {
         let running = self.lock().take();
         if let Some(running) = running {
             self.shut_down(running);
+            self.state_dir.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
         self.stats()
     }

@@ -171,6 +171,31 @@ fn a_connection_and_half_a_line_survive_changes_of_its_own_input() {
 }
 
 #[test]
+fn decode_threads_go_over_with_their_input() {
+    let (one, two) = (Capture::new(), Capture::new());
+    let config = |capture: &Capture, decoder: &str, refuses: bool| {
+        let filter = format!("[filters.s]\nplugin = \"stubborn\"\nrefuses = {refuses}\n");
+        let input = lines(&format!("decoder = \"{decoder}\"\ndecode_threads = 2"));
+        input + &all("\"s\"", "\"out\"") + &filter + &capture.output("out")
+    };
+    let started = start(&config(&one, "logfmt", false), "").unwrap();
+    let mut stream = connect(&started);
+    send(&mut stream, "a=1\n", &one, &["a=1"]);
+    let faults = started.reload(&config(&two, "json", true), "").unwrap_err();
+    assert!(faults.ends_with("filter `s`: does not want to"), "{faults}");
+    send(&mut stream, "a=2\n", &one, &["a=1", "a=2"]);
+    assert_eq!(one.messages()[1].field("a"), Some("2"));
+    started.reload(&config(&two, "json", false), "").unwrap();
+    stream.write_all(b"{\"a\": 3}\n").unwrap();
+    wait_until("the line arrives", || two.messages().iter().any(|message| message.field("a") == Some("3")));
+    let more = config(&two, "json", false) + "[chains.more]\nmatcher = 'TRUE'\noutputs = [\"out\"]\n";
+    started.reload(&more, "").unwrap();
+    stream.write_all(b"{\"a\": 4}\n").unwrap();
+    wait_until("the line arrives by both chains", || two.messages().len() == 3);
+    assert_balanced(&started.router.stop());
+}
+
+#[test]
 fn another_splitter_goes_on_in_the_middle_of_a_frame() {
     let out = Capture::new();
     let config =

@@ -44,6 +44,8 @@ pub(crate) struct Builder<'b> {
     ways: &'b mut DeadLetterWays,
     outlets: Outlets,
     pub(crate) ready: Vec<Ready>,
+    /// The stages of inputs, which start last.
+    inputs: Vec<Ready>,
     pub(crate) faults: Faults,
 }
 
@@ -56,13 +58,16 @@ impl<'b> Builder<'b> {
     ) -> Builder<'b> {
         let last_resorts = last_resorts(config);
         let faults = Faults::new();
-        Builder { common, config, last_resorts, ways, outlets, ready: Vec::new(), faults }
+        Builder { common, config, last_resorts, ways, outlets, ready: Vec::new(), inputs: Vec::new(), faults }
     }
 
+    /// Takes the stages that are ready: those that others send to, and the inputs.
+    ///
     /// # Errors
     /// What hindered making the stages so far.
-    pub(crate) fn take_ready(&mut self) -> Result<Vec<Ready>, Faults> {
-        std::mem::take(&mut self.faults).into_result(std::mem::take(&mut self.ready))
+    pub(crate) fn take_ready(&mut self) -> Result<(Vec<Ready>, Vec<Ready>), Faults> {
+        let ready = (std::mem::take(&mut self.ready), std::mem::take(&mut self.inputs));
+        std::mem::take(&mut self.faults).into_result(ready)
     }
 
     pub(crate) fn host(&self) -> &HostConfig {
@@ -267,7 +272,7 @@ impl<'b> Builder<'b> {
             attention,
         };
         let stage = InputStage::new(plan, instance, started, intake, stop_slot.clone());
-        self.ready.push((Tier::Input, format!("in {}", config.name), Box::new(move || stage.run())));
+        self.inputs.push((Tier::Input, format!("in {}", config.name), Box::new(move || stage.run())));
         Some(RunningInput { blueprint, control, stop_slot, abandon })
     }
 

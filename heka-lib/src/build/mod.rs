@@ -99,8 +99,9 @@ pub(crate) fn build(
     let inputs: Vec<_> =
         blueprint.inputs.into_iter().filter_map(|input| builder.input(input, &plan)).collect();
     builder.point_ways();
-    let ready = builder.take_ready()?;
+    let (ready, ready_inputs) = builder.take_ready()?;
     spawn(&common.threads, ready)?;
+    spawn(&common.threads, ready_inputs)?;
     let host = config.host.clone();
     let running = Running { host, inputs, chains, outputs, plan, ways, leaving: Leaving::default() };
     common.stats.set_stages(running.stats());

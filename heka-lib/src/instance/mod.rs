@@ -203,6 +203,11 @@ impl Instance {
         std::ptr::eq(self.table, old.table) && !old.poisoned
     }
 
+    /// Notes that a successor refused to start, so that the instance goes on: its health is its own again.
+    pub(crate) fn goes_on(&mut self) {
+        self.health.failing = true;
+    }
+
     pub(crate) fn read(&mut self, reader: &mut abi::Reader, timeout: Duration) -> Result<i32, Failure> {
         let Some(read) = self.table.read else { return Err(missing("read")) };
         // SAFETY: the instance is open, the reader valid.

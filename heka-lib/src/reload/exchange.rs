@@ -6,7 +6,7 @@ use super::difference::{
 };
 use crate::build::{
     Blueprint, Builder, ChainBlueprint, Common, DeadLetterWays, InputBlueprint, Outlets, OutputBlueprint,
-    Received, Running, RunningChain, RunningChainStage, RunningInput, RunningOutput, Tier, route_plan, spawn,
+    Received, Running, RunningChain, RunningChainStage, RunningInput, RunningOutput, route_plan, spawn,
 };
 use crate::config::{Config, Faults, Position};
 use crate::control::{Answer, Answered};
@@ -53,9 +53,8 @@ pub(super) fn exchange(
     let mut steps = Steps { common, running, blueprint, builder };
     let mut exchanged = steps.build();
     let commands = steps.commands(&exchanged);
-    let ready = steps.builder.take_ready()?;
-    let (inputs, others): (Vec<_>, Vec<_>) = ready.into_iter().partition(|(tier, ..)| *tier == Tier::Input);
-    spawn(&common.threads, others)?;
+    let (ready, inputs) = steps.builder.take_ready()?;
+    spawn(&common.threads, ready)?;
     let mut done = Vec::new();
     let result = steps.ask_all(commands, &mut done).and_then(|()| spawn(&common.threads, inputs));
     match result {
@@ -408,8 +407,11 @@ impl Steps<'_> {
             let command = self.back_command(changing, exchanged);
             commands.extend(command.map(|command| (changing, command)));
         }
-        let failed = std::mem::take(&mut self.builder.faults);
-        faults.extend(failed);
+        let ready = self.builder.take_ready();
+        // Decode stages that are made anew run before anything is handed to them.
+        if let Err(failed) = ready.and_then(|(ready, _)| spawn(&self.common.threads, ready)) {
+            faults.extend(failed);
+        }
         for (changing, outcome) in self.ask(commands) {
             if let Outcome::Refused(reason) = outcome {
                 let (who, position) = self.named(changing);

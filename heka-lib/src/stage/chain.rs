@@ -193,6 +193,7 @@ impl ChainStage {
             let FilterChange::New(plan, old) = filter else { continue };
             let old = old.and_then(|old| self.filters.get_mut(old)).map(|old| &mut old.plan.instance);
             if let Err(failure) = plan.instance.start(old) {
+                self.filters.iter_mut().for_each(|filter| filter.plan.instance.goes_on());
                 return answer.give(Err(format!("filter `{}`: {}", plan.name, failure.reason)));
             }
         }

@@ -33,7 +33,11 @@ impl OutputStage {
                 self.schedule();
                 answer.give(Ok(()));
             }
-            Err(failure) => answer.give(Err(failure.reason)),
+            Err(failure) => {
+                self.plan.instance.goes_on();
+                self.plan.encoder.iter_mut().for_each(|(_, encoder)| encoder.goes_on());
+                answer.give(Err(failure.reason));
+            }
         }
     }
 

@@ -76,7 +76,8 @@ impl InputStage {
     fn take_over(&mut self, mut fresh: Instance) -> Result<(), String> {
         let predecessor = if self.started { Some(&mut self.instance) } else { self.predecessor.as_mut() };
         let result = fresh.start(predecessor);
-        let starts = self.starts(result.map_err(|failure| (failure.kind, failure.reason)))?;
+        let starts = self.starts(result.map_err(|failure| (failure.kind, failure.reason)));
+        let starts = starts.inspect_err(|_| self.instance.goes_on())?;
         let old = self.install(fresh);
         let was_started = std::mem::replace(&mut self.started, starts);
         if starts {
