@@ -288,9 +288,9 @@ impl QueueReceiver {
         drop(entry);
     }
 
-    /// Messages of a batch below a number are done with, and the others are left for the next run.
-    pub(crate) fn done_partly(&self, sequence: u64, below: u64) {
-        self.queue.lock().done_partly(sequence, below);
+    /// Messages of a batch are done with, and the others are not; of a durable queue, those from `below` on.
+    pub(crate) fn done_partly(&self, sequence: u64, messages: usize, below: Option<u64>) {
+        self.queue.lock().done_partly(sequence, messages, below);
     }
 
     /// Tokens of a batch that was taken: what becomes a dead letter of it answers to these.
@@ -333,7 +333,7 @@ impl QueueReceiver {
         window.ended = true;
         let left = window.drain();
         drop(window);
-        queue.abandon(left.iter().map(|entry| entry.len()).sum());
+        queue.abandon(left.iter().map(|entry| entry.left()).sum());
         queue.room.notify_all();
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Entry {
     /// Of each message, where there are gaps; otherwise they follow from the first.
     numbers: Option<Vec<u64>>,
     messages: usize,
+    /// Of these, done with though the batch is not.
+    done_messages: usize,
     bytes: u64,
     is_done: bool,
 }
@@ -106,11 +108,16 @@ impl Entry {
         let (messages, bytes) = (batch.len(), batch.bytes() as u64);
         let last = numbers.as_ref().and_then(|numbers| numbers.last()).copied();
         let end = last.map_or(sequence + messages as u64, |last| last + 1);
-        Entry { sequence, end, batch, numbers, messages, bytes, is_done: false }
+        Entry { sequence, end, batch, numbers, messages, done_messages: 0, bytes, is_done: false }
     }
 
     pub(super) fn len(&self) -> usize {
         self.messages
+    }
+
+    /// Messages that are not done with.
+    pub(super) fn left(&self) -> usize {
+        self.messages - self.done_messages.min(self.messages)
     }
 
     /// Returns the entry without the messages with these indexes, ascending; `None` if nothing is left.
@@ -290,8 +297,10 @@ impl Window {
     }
 
     /// Notes that the messages below a number are done with, of a batch that is not done as a whole.
-    pub(super) fn done_partly(&mut self, sequence: u64, below: u64) {
-        if self.entries.front().is_some_and(|entry| entry.sequence == sequence) {
+    pub(super) fn done_partly(&mut self, sequence: u64, messages: usize, below: Option<u64>) {
+        let Ok(index) = self.entries.binary_search_by_key(&sequence, |entry| entry.sequence) else { return };
+        self.entries[index].done_messages += messages;
+        if let (0, Some(below)) = (index, below) {
             self.done_below = self.done_below.max(below);
         }
     }
@@ -328,7 +337,7 @@ impl Window {
     /// Messages that are neither done with nor on the disk.
     pub(super) fn count_unkept(&self) -> usize {
         let entries = self.entries.iter().skip(self.kept).filter(|entry| !entry.is_done);
-        entries.chain(&self.incoming).map(Entry::len).sum()
+        entries.chain(&self.incoming).map(Entry::left).sum()
     }
 
     /// Whether the window always goes to the disk.

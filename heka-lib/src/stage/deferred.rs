@@ -19,9 +19,7 @@ impl OutputStage {
     /// Puts what is left, and before it what the output took for later, in front of everything else.
     pub(super) fn give_again(&mut self, mut taken: Taken, done: usize) {
         taken.skip(done);
-        if let Some(&first) = taken.numbers.first() {
-            self.plan.queue.done_partly(taken.sequence, first);
-        }
+        self.plan.queue.done_partly(taken.sequence, done, taken.numbers.first().copied());
         self.waiting.push_front(taken);
         self.give_deferred_again();
     }
@@ -57,6 +55,8 @@ impl OutputStage {
             let count = (count as usize).min(taken.batch.len());
             self.plan.stats.delivered.add(count);
             taken.skip(count);
+            let below = taken.numbers.first().copied();
+            self.plan.queue.done_partly(taken.sequence, count, below);
             if taken.batch.is_empty() {
                 let sequence = taken.sequence;
                 self.deferred.remove(index);
