@@ -206,7 +206,9 @@ fn a_grater_that_is_down_holds_nobody_up_and_gets_everything_later() {
     let directory = Directory::new();
     let free =
         TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
-    directory.write("agent.toml", AGENT.replace("ADDRESS", &free));
+    // What is on the disk by then waits for the next run.
+    let soon = AGENT.replace("[heka]", "[heka]\nshutdown_deadline = \"2 s\"");
+    directory.write("agent.toml", soon.replace("ADDRESS", &free));
     directory.write("grater.toml", GRATER.replace("ADDRESS", &free));
     directory.write("logs/first.log", "");
     let agent = Host::spawn(&directory, &["run", "agent.toml"]);

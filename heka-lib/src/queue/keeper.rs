@@ -19,6 +19,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 /// How often an output is asked to sync at most.
 const SYNC_INTERVAL: Duration = Duration::from_millis(200);
+/// How long past the deadline the keeper waits to see how far the output got.
+const OUTPUT_GRACE: Duration = Duration::from_millis(300);
 /// How long after a stop was asked for everything goes to the disk.
 const STOP_GRACE: Duration = Duration::from_millis(100);
 
@@ -36,6 +38,7 @@ pub(crate) struct Keeper {
     asked_sync: Option<Instant>,
     failed: Option<Instant>,
     stopping: Option<Instant>,
+    aborting: Option<Instant>,
     log: LimitedLog,
 }
 
@@ -76,6 +79,7 @@ impl Keeper {
             asked_sync: None,
             failed: None,
             stopping: None,
+            aborting: None,
             log: LimitedLog::default(),
         }
     }
@@ -121,7 +125,9 @@ impl Keeper {
             return Ok(Found::Work);
         }
         let window = self.queue.lock();
-        let leaves = self.queue.stop.is_aborting();
+        // An output that hangs is not waited for.
+        let leaves = self.queue.stop.is_aborting()
+            && (window.output_ended || self.aborting.is_some_and(|since| since.elapsed() >= OUTPUT_GRACE));
         let is_over = window.closed && window.is_empty();
         let is_kept = !window.has_to_keep() && !window.has_incoming();
         Ok(if is_over || leaves && is_kept { Found::End } else { Found::Nothing })
@@ -132,6 +138,9 @@ impl Keeper {
         let stop = &self.queue.stop;
         if !stop.is_stopping() && !stop.is_aborting() {
             return;
+        }
+        if stop.is_aborting() {
+            self.aborting.get_or_insert_with(Instant::now);
         }
         let since = self.stopping.get_or_insert_with(Instant::now).elapsed();
         let mut window = self.queue.lock();
@@ -397,7 +406,7 @@ impl Keeper {
         let window = self.queue.lock();
         let stop = &self.queue.stop;
         let has_work = window.keeps && window.has_to_keep() || window.has_incoming();
-        let is_over = window.closed && window.is_empty() || stop.is_aborting();
+        let is_over = window.closed && window.is_empty() || stop.is_aborting() && window.output_ended;
         if self.failed.is_none() && (has_work || window.wants_refill() && self.reading || is_over) {
             return;
         }

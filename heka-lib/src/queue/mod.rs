@@ -323,13 +323,15 @@ impl QueueReceiver {
         self.queue.lock().done_below
     }
 
-    /// The output stage ends: what is still in the window of a queue in memory is given up.
+    /// The output stage ends: what is still in the window of a queue in memory is given up, and the keeper of another
+    /// one knows how far it got.
     pub(crate) fn end(&self) {
         let queue = &*self.queue;
-        if queue.is_durable() {
-            return;
-        }
         let mut window = queue.lock();
+        window.output_ended = true;
+        if queue.is_durable() {
+            return queue.work.notify_all();
+        }
         window.ended = true;
         let left = window.drain();
         drop(window);

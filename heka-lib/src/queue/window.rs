@@ -99,6 +99,8 @@ pub(super) struct Window {
     pub(super) closed: bool,
     /// The output was removed at a reload: nobody waits for it.
     pub(super) retired: bool,
+    /// The output stage has ended.
+    pub(super) output_ended: bool,
     /// Nothing that comes now is taken.
     pub(super) ended: bool,
 }
@@ -184,6 +186,7 @@ impl Window {
             failing: false,
             closed: false,
             retired: false,
+            output_ended: false,
             ended: false,
         }
     }

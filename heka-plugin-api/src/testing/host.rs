@@ -32,6 +32,7 @@ pub struct TestHost {
     pub(super) acknowledges: bool,
     /// The instance's directory, when it was made for this host alone.
     own_dir: Option<PathBuf>,
+    state_dir: PathBuf,
 }
 
 const INSTANCE: &str = "test";
@@ -60,6 +61,11 @@ impl TestHost {
         if host.instance.is_null() { Err(host.failure()) } else { Ok(host) }
     }
 
+    /// Returns the directory for the instance's own durable files.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
     /// Returns the faults that `check` finds in the options in `toml`, each as `key: reason`.
     pub fn faults(table: Plugin, toml: &str) -> Vec<String> {
         let host = TestHost::new(table, &[], None);
@@ -72,6 +78,7 @@ impl TestHost {
         let context: *const Mutex<Told> = &*told;
         let own_dir = if given.is_none() { Some(own_dir()) } else { None };
         let state_dir = given.or(own_dir.as_deref()).map(Path::to_string_lossy).unwrap_or_default();
+        let shown_dir = PathBuf::from(&*state_dir);
         let state_dir: &'static str = Box::leak(state_dir.into_owned().into_boxed_str());
         let host = Box::new(Host {
             struct_size: size_of::<Host>() as u32,
@@ -102,6 +109,7 @@ impl TestHost {
             memory: BatchMemory::default(),
             acknowledges: false,
             own_dir,
+            state_dir: shown_dir,
         }
     }
 

@@ -5,18 +5,12 @@ use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Mutex, PoisonError};
-
-/// All instances of a test process write their address to the same file.
-static ADDRESS: Mutex<()> = Mutex::new(());
 
 /// Starts an input; returns the address that it wrote to its state directory.
 fn started(toml: &str) -> (InputTest<UdpInput>, String) {
-    let _only = ADDRESS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut input = InputTest::open(toml).unwrap();
     input.start().unwrap();
-    let directory = std::env::temp_dir().join(format!("heka-plugin-test-{}", std::process::id()));
-    let address = std::fs::read_to_string(directory.join(ADDRESS_FILE)).unwrap();
+    let address = std::fs::read_to_string(input.host().state_dir().join(ADDRESS_FILE)).unwrap();
     (input, address.trim_end().to_owned())
 }
 
