@@ -7,6 +7,7 @@ mod cases;
 mod chain;
 mod config_errors;
 mod crash;
+mod dead_letters;
 mod decode_threads;
 mod examples;
 mod fault_points;
