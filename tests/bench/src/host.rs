@@ -69,9 +69,15 @@ impl Bench {
 
     /// Runs a config to its end; returns the seconds, and the peak resident memory in MiB.
     pub(crate) fn run_once(&self, name: &str, text: &str) -> Result<(f64, f64), String> {
-        let config = self.config(name, text)?;
-        let _ = fs::remove_dir_all(self.work.join("state"));
+        let state = self.work.join("state");
+        let _ = fs::remove_dir_all(&state);
         let _ = fs::remove_dir_all(self.work.join("out"));
+        self.run_once_in(name, text, &state)
+    }
+
+    /// As `run_once`, with the state in a directory that the caller removes.
+    pub(crate) fn run_once_in(&self, name: &str, text: &str, state: &Path) -> Result<(f64, f64), String> {
+        let config = self.config_in(name, text, state)?;
         let started = Instant::now();
         let mut child = self.host(&["run", &config.display().to_string(), "--once"])?;
         let mut peak = 0.0_f64;
