@@ -109,6 +109,11 @@ impl Batch {
         self.bytes = bytes;
     }
 
+    /// Keeps only the first messages.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.items.truncate(len);
+    }
+
     /// Keeps the first messages out: they are done with.
     pub(crate) fn skip(&mut self, count: usize) {
         self.items.drain(..count.min(self.items.len()));

@@ -196,6 +196,20 @@ impl<S: Storage> DiskQueue<S> {
         Ok(())
     }
 
+    /// Gives the disk back what the last segment takes, if nothing waits any more.
+    ///
+    /// # Errors
+    /// If the position can't be written, or a new segment not be begun.
+    pub fn reclaim(&mut self) -> Result<(), QueueError> {
+        let has_messages = self.segments.tail().is_some_and(|tail| tail.messages > 0);
+        if self.messages() > 0 || !has_messages {
+            return Ok(());
+        }
+        self.below = self.below.max(self.next);
+        self.write_position(false)?;
+        self.roll(self.next)
+    }
+
     /// Removes the oldest segments until `bytes` are free; returns how many messages that were not read are gone.
     ///
     /// Read ones in them are the caller's alone from then on, and would not survive the process.

@@ -97,6 +97,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_done_is_given_back_when_nothing_waits() {
+        let tester = Tester::new();
+        let mut queue = tester.open_with(&tester.options());
+        tester.append(&mut queue, &[message(1, 1, 100), message(1, 2, 100)]);
+        let before = queue.bytes();
+        queue.reclaim().unwrap();
+        assert_eq!(queue.bytes(), before, "something waits");
+        queue.acknowledge(queue.next_sequence()).unwrap();
+        queue.reclaim().unwrap();
+        assert!(queue.bytes() < before, "{} of {before}", queue.bytes());
+        tester.append(&mut queue, &[message(1, 3, 100)]);
+        assert_eq!(queue.messages(), 1);
+    }
+
+    #[test]
     fn limits_count_what_waits_and_an_empty_queue_takes_anything() {
         let tester = Tester::new();
         let mut options = tester.options();

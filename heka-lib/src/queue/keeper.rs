@@ -129,7 +129,7 @@ impl Keeper {
         let leaves = self.queue.stop.is_aborting()
             && (window.output_ended || self.aborting.is_some_and(|since| since.elapsed() >= OUTPUT_GRACE));
         let is_over = window.closed && window.is_empty();
-        let is_kept = !window.has_to_keep() && !window.has_incoming();
+        let is_kept = window.disk_full || !window.has_to_keep() && !window.has_incoming();
         Ok(if is_over || leaves && is_kept { Found::End } else { Found::Nothing })
     }
 
@@ -378,6 +378,10 @@ impl Keeper {
     /// Tells whether a batch may be appended, after the oldest made room where that is the policy.
     fn make_room(&mut self, sequence: u64, batch: &Batch) -> Result<bool, QueueError> {
         let (bytes, messages) = (batch.bytes() as u64, batch.len() as u64);
+        if !self.disk.has_room(bytes, messages) {
+            // What was delivered may still take room.
+            self.disk.reclaim()?;
+        }
         while !self.disk.has_room(bytes, messages) {
             if self.queue.config.when_full != WhenFull::DropOldest || self.disk.messages() == 0 {
                 let (name, waiting) = (&self.queue.name, self.disk.messages());
@@ -405,12 +409,17 @@ impl Keeper {
     fn wait(&mut self) {
         let window = self.queue.lock();
         let stop = &self.queue.stop;
-        let has_work = window.keeps && window.has_to_keep() || window.has_incoming();
+        // A full disk is looked at again now and then.
+        let has_work = !window.disk_full && (window.keeps && window.has_to_keep() || window.has_incoming());
         let is_over = window.closed && window.is_empty() || stop.is_aborting() && window.output_ended;
         if self.failed.is_none() && (has_work || window.wants_refill() && self.reading || is_over) {
             return;
         }
-        let looks = self.failed.is_some() || window.on_disk.0 > 0 || window.closed || stop.is_stopping();
+        let looks = self.failed.is_some()
+            || window.disk_full
+            || window.on_disk.0 > 0
+            || window.closed
+            || stop.is_stopping();
         let condvar = &self.queue.work;
         if looks {
             let time = if self.failed.is_some() { RETRY_INTERVAL } else { LOOK_INTERVAL };

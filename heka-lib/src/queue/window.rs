@@ -51,6 +51,15 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// Splits the messages from `index` on off. Both parts name the same batch.
+    pub(crate) fn split_off(&mut self, index: usize) -> Taken {
+        let numbers = self.numbers.split_off(index.min(self.numbers.len()));
+        let mut rest = Taken { batch: self.batch.untracked(), sequence: self.sequence, numbers };
+        rest.batch.skip(index);
+        self.batch.truncate(index);
+        rest
+    }
+
     /// Leaves the first messages out: they are done with.
     pub(crate) fn skip(&mut self, count: usize) {
         self.batch.skip(count);

@@ -60,7 +60,7 @@ impl OutputStage {
             if taken.batch.is_empty() {
                 let sequence = taken.sequence;
                 self.deferred.remove(index);
-                self.plan.queue.done(sequence);
+                self.finish(sequence);
             }
             self.back_off.reset();
             self.note_failing(false);

@@ -51,6 +51,8 @@ pub(crate) struct OutputStage {
     pub(super) deferred: VecDeque<Deferred>,
     /// Whether the plugin has ever taken a batch for later.
     pub(super) defers: bool,
+    /// Whether the last call gave the plugin one message only.
+    was_probe: bool,
     failing: bool,
     pub(super) back_off: BackOff,
     pub(super) answers: Acknowledgements,
@@ -72,6 +74,7 @@ impl OutputStage {
             waiting: VecDeque::new(),
             deferred: VecDeque::new(),
             defers: false,
+            was_probe: false,
             failing: false,
             back_off,
             answers,
@@ -218,7 +221,10 @@ impl OutputStage {
             }
             let failure = match self.attempt(&taken, &mut done) {
                 Ok(None) => continue,
-                Ok(Some(ticket)) => return self.defer(Deferred { ticket, taken }),
+                Ok(Some(ticket)) => {
+                    self.keep_given(&mut taken, done);
+                    return self.defer(Deferred { ticket, taken });
+                }
                 Err(failure) => failure,
             };
             match failure.kind {
@@ -247,7 +253,33 @@ impl OutputStage {
                 FailureKind::Fatal | FailureKind::Config => self.renew(&failure),
             }
         }
-        self.plan.queue.done(taken.sequence);
+        self.finish(taken.sequence);
+    }
+
+    fn probes(&self) -> bool {
+        self.back_off.attempts() >= PROBE_AFTER && !self.defers
+    }
+
+    /// Leaves of a batch that the plugin took for later what it was given; what a probe did not give is delivered next.
+    fn keep_given(&mut self, taken: &mut Taken, done: usize) {
+        self.defers = true;
+        if done > 0 {
+            taken.skip(done);
+            self.plan.queue.done_partly(taken.sequence, done, taken.numbers.first().copied());
+        }
+        if std::mem::replace(&mut self.was_probe, false) && taken.batch.len() > 1 {
+            let rest = taken.split_off(1);
+            self.waiting.push_front(rest);
+            self.back_off.reset();
+        }
+    }
+
+    /// A batch, or a part of it, is out of the way; the queue hears of it when all of it is.
+    pub(super) fn finish(&mut self, sequence: u64) {
+        let waits = self.waiting.iter().any(|taken| taken.sequence == sequence);
+        if !waits && !self.deferred.iter().any(|deferred| deferred.taken.sequence == sequence) {
+            self.plan.queue.done(sequence);
+        }
     }
 
     /// Calls the plugin once; returns a ticket if it took the rest for later.
@@ -256,8 +288,8 @@ impl OutputStage {
         self.tickets += 1;
         let items = taken.batch.items();
         // A dead output is not hammered with everything that waits, but asked with one message whether it is back.
-        let probes = self.back_off.attempts() >= PROBE_AFTER && !self.defers;
-        let len = if probes { *done + 1 } else { items.len() };
+        self.was_probe = self.probes();
+        let len = if self.was_probe { *done + 1 } else { items.len() };
         let raw = abi::Batch {
             items: items.as_ptr(),
             len: len as u32,
@@ -290,10 +322,7 @@ impl OutputStage {
         }
         *done = completed;
         match result? {
-            status::DEFERRED => {
-                self.defers = true;
-                Ok(Some(self.tickets))
-            }
+            status::DEFERRED => Ok(Some(self.tickets)),
             _ => Ok(None),
         }
     }
