@@ -205,9 +205,10 @@ impl<S: Storage> DiskQueue<S> {
         if self.messages() > 0 || !has_messages {
             return Ok(());
         }
-        self.below = self.below.max(self.next);
+        let behind = self.below.max(self.last + 1);
+        self.below = behind;
         self.write_position(false)?;
-        self.roll(self.next)
+        self.roll(behind)
     }
 
     /// Removes the oldest segments until `bytes` are free; returns how many messages that were not read are gone.
@@ -220,14 +221,16 @@ impl<S: Storage> DiskQueue<S> {
         let (mut freed, mut gone) = (0, 0);
         let mut written = Ok(());
         while freed < bytes && self.messages() > 0 && written.is_ok() {
-            if self.segments.len() == 1 && self.roll(self.next).is_err() {
+            // Not behind what is reserved: such numbers may still be appended.
+            let behind = self.below.max(self.last + 1);
+            if self.segments.len() == 1 && self.roll(behind).is_err() {
                 // No room even for that: the tail goes without a successor.
                 self.is_tail_closed = true;
             }
             gone += self.unread_in_front()?;
             let Some(front) = self.segments.front() else { break };
             freed += front.len;
-            self.below = self.below.max(self.segments.get(1).map_or(self.next, |second| second.first));
+            self.below = self.below.max(self.segments.get(1).map_or(behind, |second| second.first));
             self.next = self.next.max(self.below);
             written = self.write_position(false);
             fault_point("queue.drop.begun");
