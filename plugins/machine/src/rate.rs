@@ -14,7 +14,7 @@ pub fn increase(before: u64, after: u64) -> Option<u64> {
     if after >= before {
         return Some(after - before);
     }
-    let is_wrap = before < WRAP_32 && before >= WRAP_32 / 2 && after < WRAP_32 / 2;
+    let is_wrap = (WRAP_32 / 2..WRAP_32).contains(&before) && after < WRAP_32 / 2;
     is_wrap.then(|| after + WRAP_32 - before)
 }
 

@@ -73,7 +73,7 @@ mod tests {
         }
 
         /// Looks at a subject, so many seconds after the test began.
-        pub fn look(&mut self, subject: &mut impl Subject, seconds: u64) -> Report {
+        pub fn look(&mut self, subject: &mut dyn Subject, seconds: u64) -> Report {
             let mut report = Report::default();
             let (proc, sys) = (self.directory.path().join("proc"), self.directory.path().join("sys"));
             let now = self.start + Duration::from_secs(seconds);
@@ -88,18 +88,18 @@ mod tests {
         let mut machine = Machine::new();
         let options = ProcessOptions { top: 3, named: vec!["x".to_owned()] };
         for _ in 0..2 {
-            let mut subjects: Vec<Box<dyn FnMut(&mut Machine) -> Report>> = vec![
-                Box::new(|machine| machine.look(&mut Cpu::new(true), 0)),
-                Box::new(|machine| machine.look(&mut Load, 0)),
-                Box::new(|machine| machine.look(&mut Memory::default(), 0)),
-                Box::new(|machine| machine.look(&mut DiskIo::default(), 0)),
-                Box::new(|machine| machine.look(&mut Network::default(), 0)),
-                Box::new(|machine| machine.look(&mut System::default(), 0)),
-                Box::new(|machine| machine.look(&mut Processes::new(options.clone()), 0)),
-                Box::new(|machine| machine.look(&mut FileSystems::default(), 0)),
+            let subjects: [Box<dyn Subject>; 8] = [
+                Box::new(Cpu::new(true)),
+                Box::new(Load),
+                Box::new(Memory::default()),
+                Box::new(DiskIo::default()),
+                Box::new(Network::default()),
+                Box::new(System::default()),
+                Box::new(Processes::new(options.clone())),
+                Box::new(FileSystems::default()),
             ];
-            for subject in &mut subjects {
-                assert_eq!(subject(&mut machine).readings, []);
+            for mut subject in subjects {
+                assert_eq!(machine.look(&mut *subject, 0).readings, []);
             }
         }
         assert!((8..=11).contains(&machine.troubles.count()), "{}", machine.troubles.count());
