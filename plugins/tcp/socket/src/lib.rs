@@ -3,12 +3,13 @@
 //! An [`Address`] is what a config names; [`bind`] makes sockets of it for an input, takes care of the file that a
 //! unix socket has, and says why it could not. A [`Wake`] ends the wait for a socket or another file when the
 //! instance is asked to stop; a [`Poller`] waits for many. [`PayloadLines`] is what an output writes to a stream where
-//! no encoder is named.
+//! no encoder is named. [`Complaints`] keeps bad peers from filling the log.
 
 mod address;
 mod address_file;
 mod bind;
 mod cause;
+mod complaints;
 mod file_mode;
 mod payload_lines;
 mod poller;
@@ -20,6 +21,7 @@ pub use address::Address;
 pub use address_file::{ADDRESS_FILE, write_address};
 pub use bind::{Role, bind, refusal};
 pub use cause::cause;
+pub use complaints::Complaints;
 pub use file_mode::{check_mode, parse_mode};
 pub use payload_lines::{PayloadLines, whole_messages};
 pub use poller::{Interest, Poller};
