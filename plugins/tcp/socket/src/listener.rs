@@ -1,7 +1,10 @@
-//! The socket that an input listens on.
+//! The socket that an input listens on for connections.
 
+use crate::address::Address;
+use crate::bind::{Role, bind, refusal};
+use crate::socket::{bound_name, open_socket, set_receive_buffer};
+use crate::socket_file::SocketFile;
 use heka_plugin_api::PluginError;
-use heka_socket::{Address, Role, SocketFile, bind, bound_name, open_socket, refusal, set_receive_buffer};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, chmod};
 use rustix::io::Errno;
@@ -18,11 +21,14 @@ const KEEP_ALIVE_COUNT: u32 = 6;
 
 /// What the listening socket is made from.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct ListenOptions {
+    /// Where to listen.
     pub address: Address,
+    /// Whether the kernel asks silent peers if they are still there.
     pub keep_alive: bool,
     /// In bytes; `None` leaves it to the kernel.
     pub receive_buffer: Option<usize>,
+    /// How many connections may wait in the kernel to be taken.
     pub backlog: u32,
     /// Permissions of a unix socket's file.
     pub mode: u32,
@@ -39,7 +45,10 @@ pub struct Listener {
 
 impl Listener {
     /// Binds and listens on the first of the address's socket addresses that allows it.
-    pub fn bind(options: &Options) -> Result<Listener, PluginError> {
+    ///
+    /// # Errors
+    /// As [`bind`].
+    pub fn bind(options: &ListenOptions) -> Result<Listener, PluginError> {
         let (socket, file) = bind(&options.address, Role::Listen, |address| listen(address, options))?;
         let unix_name = match &options.address {
             Address::Network(_) => None,
@@ -51,7 +60,10 @@ impl Listener {
     }
 
     /// Goes on with other options at the same address.
-    pub fn adjust(&self, options: &Options) -> Result<(), PluginError> {
+    ///
+    /// # Errors
+    /// As [`refusal`] says.
+    pub fn adjust(&self, options: &ListenOptions) -> Result<(), PluginError> {
         apply(&self.socket, options).map_err(|errno| refusal(&options.address, Role::Listen, errno))
     }
 
@@ -60,7 +72,10 @@ impl Listener {
         &self.bound
     }
 
-    /// Takes the next connection, with the name of its peer.
+    /// Takes the next connection, with the name of its peer: an IP address without port, or the unix socket's name.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn accept(&self) -> Result<(OwnedFd, Arc<str>), Errno> {
         let (socket, peer) = acceptfrom_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
         Ok((socket, self.unix_name.clone().unwrap_or_else(|| peer_name(peer))))
@@ -79,7 +94,7 @@ fn peer_name(peer: Option<SocketAddrAny>) -> Arc<str> {
     peer.map_or_else(|| "unknown".into(), |peer| peer.ip().to_canonical().to_string().into())
 }
 
-fn listen(address: &SocketAddrAny, options: &Options) -> Result<OwnedFd, Errno> {
+fn listen(address: &SocketAddrAny, options: &ListenOptions) -> Result<OwnedFd, Errno> {
     let family = address.address_family();
     let socket = open_socket(family, SocketType::STREAM)?;
     if family != AddressFamily::UNIX {
@@ -91,7 +106,7 @@ fn listen(address: &SocketAddrAny, options: &Options) -> Result<OwnedFd, Errno> 
 }
 
 /// Listens with the given options, which accepted sockets inherit; can be done again with others.
-fn apply(socket: &OwnedFd, options: &Options) -> Result<(), Errno> {
+fn apply(socket: &OwnedFd, options: &ListenOptions) -> Result<(), Errno> {
     if matches!(options.address, Address::Network(_)) {
         sockopt::set_socket_keepalive(socket, options.keep_alive)?;
         sockopt::set_tcp_keepidle(socket, KEEP_ALIVE_IDLE)?;

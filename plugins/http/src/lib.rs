@@ -1,0 +1,13 @@
+//! Speaks HTTP: input `http_listen` takes what others send, input `http_poll` fetches.
+//!
+//! [`listen`] is a server on one thread; [`poll`] asks each URL on a thread of its own.
+
+mod listen;
+
+use heka_plugin_api::export_plugin;
+use listen::HttpListenInput;
+
+export_plugin! {
+    input "http_listen" => HttpListenInput,
+
+}
