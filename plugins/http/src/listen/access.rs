@@ -42,7 +42,7 @@ impl Access {
         if !self.takes_path(&head.path) {
             return Err(Answer::refusal(404, "nothing is taken at this path"));
         }
-        if !self.methods.iter().any(|method| *method == head.method) {
+        if !self.methods.contains(&head.method) {
             let allow = self.methods.join(", ");
             let refusal = Answer::refusal(405, format!("take one of these methods: {allow}"));
             return Err(refusal.with_header(format!("Allow: {allow}")));

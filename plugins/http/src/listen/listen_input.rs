@@ -41,9 +41,12 @@ pub struct HttpListenInput {
     awaiting: usize,
     patience: Duration,
     stop: StopSignal,
-    counters: [(Counter, fn(&Tally) -> &AtomicU64); 8],
+    counters: [(Counter, Cell); 8],
     bytes: Counter,
 }
+
+/// Finds one of the server's counts.
+type Cell = fn(&Tally) -> &AtomicU64;
 
 /// The server's thread.
 struct Running {
@@ -78,7 +81,7 @@ impl Input for HttpListenInput {
             backlog: config.backlog,
             mode: parse_mode(&config.mode).unwrap_or(0o660),
         };
-        let counters: [(&str, fn(&Tally) -> &AtomicU64); 8] = [
+        let counters: [(&str, Cell); 8] = [
             ("connections", |tally| &tally.connections),
             ("accepted", |tally| &tally.accepted),
             ("refused_connections", |tally| &tally.refused_connections),

@@ -7,4 +7,4 @@ mod link;
 mod tls;
 
 pub use link::{Broken, Link, Received};
-pub use tls::{Identity, TlsOptions};
+pub use tls::{Identity, TlsOptions, reason as tls_reason};
