@@ -57,7 +57,9 @@ pub struct Config {
     #[schema(default = "10 s", unit = "s")]
     pub interval: Interval,
     /// What is looked at: `cpu`, `load`, `memory`, `file_system`, `disk_io`, `network`, `processes`, `system`.
-    #[schema(default = "all of them")]
+    #[schema(
+        default = "[\"cpu\", \"load\", \"memory\", \"file_system\", \"disk_io\", \"network\", \"processes\", \"system\"]"
+    )]
     pub subjects: Vec<SubjectName>,
     /// Whether there is a message for each subject and device.
     #[schema(default = "true")]
@@ -80,8 +82,10 @@ pub struct Config {
     /// Patterns of file system types that are looked at; empty for all.
     #[schema(default = "[]")]
     pub fs_types: Vec<String>,
-    /// Patterns of file system types that are left out; by default those without a disk, such as `tmpfs` and `overlay`.
-    #[schema(default = "those without a disk")]
+    /// Patterns of file system types that are left out.
+    #[schema(
+        default = "[\"autofs\", \"binfmt_misc\", \"bpf\", \"cgroup\", \"cgroup2\", \"configfs\", \"debugfs\", \"devpts\", \"devtmpfs\", \"efivarfs\", \"fuse.lxcfs\", \"fusectl\", \"hugetlbfs\", \"mqueue\", \"nsfs\", \"overlay\", \"proc\", \"pstore\", \"ramfs\", \"rpc_pipefs\", \"securityfs\", \"selinuxfs\", \"squashfs\", \"sysfs\", \"tmpfs\", \"tracefs\", \"iso9660\"]"
+    )]
     pub fs_types_exclude: Vec<String>,
     /// How long a file system may take to answer; one that doesn't is told as not responsive.
     #[schema(default = "1 s", unit = "s")]

@@ -1,4 +1,4 @@
-//! Addresses, sockets and waiting: what the plugins `tcp`, `udp`, `hop` and `stdio` share.
+//! Addresses, sockets and waiting: what the plugins `tcp`, `udp`, `hop`, `http` and `stdio` share.
 //!
 //! An [`Address`] is what a config names; [`bind`] makes sockets of it for an input, takes care of the file that a
 //! unix socket has, and says why it could not. A [`Wake`] ends the wait for a socket or another file when the
