@@ -4,7 +4,9 @@ use crate::server::{Counters, Limits, Server};
 use heka_plugin_api::{
     ByteSize, Context, Faults, Input, Interval, PluginError, Read, Reader, Schema, StopSignal,
 };
-use heka_socket::{Address, ListenOptions, Listener, Wake, cause, check_mode, parse_mode, write_address};
+use heka_socket::{
+    Address, ListenOptions as Options, Listener, Wake, cause, check_mode, parse_mode, write_address,
+};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -58,7 +60,7 @@ impl Default for Config {
 
 /// Reads what others send over connections.
 pub struct TcpInput {
-    options: ListenOptions,
+    options: Options,
     limits: Limits,
     server: Option<Server>,
     stop: StopSignal,
@@ -84,7 +86,7 @@ impl Input for TcpInput {
     }
 
     fn open(config: Config, context: &mut Context) -> Result<Self, PluginError> {
-        let options = ListenOptions {
+        let options = Options {
             mode: parse_mode(&config.mode).unwrap_or(0o660),
             address: config.address,
             keep_alive: config.keep_alive,

@@ -2,7 +2,6 @@
 
 mod connections;
 mod input;
-mod notice;
 mod output;
 mod peer;
 mod server;

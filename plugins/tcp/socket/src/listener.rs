@@ -1,4 +1,4 @@
-//! The socket that an input listens on for connections.
+//! The socket that an input listens on.
 
 use crate::address::Address;
 use crate::bind::{Role, bind, refusal};
@@ -26,9 +26,9 @@ pub struct ListenOptions {
     pub address: Address,
     /// Whether the kernel asks silent peers if they are still there.
     pub keep_alive: bool,
-    /// In bytes; `None` leaves it to the kernel.
+    /// Size of each connection's buffer in the kernel, in bytes; `None` leaves it to the kernel.
     pub receive_buffer: Option<usize>,
-    /// How many connections may wait in the kernel to be taken.
+    /// Connections that may wait in the kernel.
     pub backlog: u32,
     /// Permissions of a unix socket's file.
     pub mode: u32,
@@ -45,9 +45,6 @@ pub struct Listener {
 
 impl Listener {
     /// Binds and listens on the first of the address's socket addresses that allows it.
-    ///
-    /// # Errors
-    /// As [`bind`].
     pub fn bind(options: &ListenOptions) -> Result<Listener, PluginError> {
         let (socket, file) = bind(&options.address, Role::Listen, |address| listen(address, options))?;
         let unix_name = match &options.address {
@@ -62,7 +59,7 @@ impl Listener {
     /// Goes on with other options at the same address.
     ///
     /// # Errors
-    /// As [`refusal`] says.
+    /// As [`refusal`].
     pub fn adjust(&self, options: &ListenOptions) -> Result<(), PluginError> {
         apply(&self.socket, options).map_err(|errno| refusal(&options.address, Role::Listen, errno))
     }
@@ -72,10 +69,10 @@ impl Listener {
         &self.bound
     }
 
-    /// Takes the next connection, with the name of its peer: an IP address without port, or the unix socket's name.
+    /// Takes the next connection, with the name of its peer.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's; `AGAIN` when none waits.
     pub fn accept(&self) -> Result<(OwnedFd, Arc<str>), Errno> {
         let (socket, peer) = acceptfrom_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
         Ok((socket, self.unix_name.clone().unwrap_or_else(|| peer_name(peer))))
