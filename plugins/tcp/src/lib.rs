@@ -2,8 +2,6 @@
 
 mod connections;
 mod input;
-mod listener;
-mod notice;
 mod output;
 mod peer;
 mod server;

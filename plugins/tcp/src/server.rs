@@ -1,10 +1,8 @@
 //! Serves many connections on one thread.
 
 use crate::connections::{Connection, Connections};
-use crate::listener::Listener;
-use crate::notice::Notice;
 use heka_plugin_api::{Context, Counter, PluginError, Read, Reader};
-use heka_socket::{Interest, Poller, Wake, cause};
+use heka_socket::{Interest, Listener, Notice, Poller, Wake, cause};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 

@@ -11,6 +11,9 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// This side's certificate, with those between it and the authority behind it, and its key.
+pub type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// Files and names of TLS, read at the start.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,7 +24,7 @@ pub struct TlsOptions {
     pub certificate: Option<PathBuf>,
     /// PEM file of its key.
     pub key: Option<PathBuf>,
-    /// Name that the grater's certificate must be for; the address's host when left out.
+    /// Name that the other side's certificate must be for; the address's host when left out.
     pub server_name: Option<String>,
 }
 
@@ -30,10 +33,13 @@ impl OptionType for TlsOptions {
 }
 
 impl TlsOptions {
-    /// Finds faults of the side that connects.
-    pub fn check_agent(&self, faults: &mut Faults) {
+    /// Finds faults of a side that connects, to one whose authority must be named.
+    pub fn check_client(&self, faults: &mut Faults) {
         if self.ca.is_none() {
-            faults.add("tls.ca", "is needed: the file of the authority that signed the grater's certificate");
+            faults.add(
+                "tls.ca",
+                "is needed: the file of the authority that signed the other side's certificate",
+            );
         }
         if self.certificate.is_some() != self.key.is_some() {
             faults.add("tls", "`certificate` and `key` need each other");
@@ -46,14 +52,17 @@ impl TlsOptions {
     }
 
     /// Finds faults of the side that listens.
-    pub fn check_grater(&self, faults: &mut Faults) {
+    pub fn check_server(&self, faults: &mut Faults) {
         for (option, given) in [("tls.certificate", &self.certificate), ("tls.key", &self.key)] {
             if given.is_none() {
-                faults.add(option, "is needed: agents must know whom they talk to");
+                faults.add(option, "is needed: those who connect must know whom they talk to");
             }
         }
         if self.server_name.is_some() {
-            faults.add("tls.server_name", "is for the output: an input accepts any name that `ca` signed");
+            faults.add(
+                "tls.server_name",
+                "is for the side that connects: this one accepts any name that `ca` signed",
+            );
         }
     }
 
@@ -99,9 +108,19 @@ impl TlsOptions {
         builder.with_single_cert(chain, key).map(Arc::new).map_err(|why| self.mismatch(&why))
     }
 
-    fn identity(
-        &self,
-    ) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, PluginError> {
+    /// Reads the authorities' certificates, if they are named.
+    ///
+    /// # Errors
+    /// As [`TlsOptions::client`].
+    pub fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, PluginError> {
+        self.ca.as_deref().map(|path| certificates("ca", path)).transpose()
+    }
+
+    /// Reads this side's certificate and key, if they are named.
+    ///
+    /// # Errors
+    /// As [`TlsOptions::client`].
+    pub fn identity(&self) -> Result<Option<Identity>, PluginError> {
         let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else { return Ok(None) };
         let chain = certificates("certificate", certificate)?;
         let key = PrivateKeyDer::from_pem_file(key).map_err(|why| unreadable("key", key, &why))?;
