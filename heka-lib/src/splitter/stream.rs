@@ -4,6 +4,7 @@ use super::counts::{SplitCounts, SplitProblem};
 use super::delimiter::DelimiterSplitter;
 use super::frame::FrameSink;
 use super::gate::Gate;
+use super::group::GroupDelimiter;
 use super::heka::HekaSplitter;
 use super::length::LengthSplitter;
 use super::limit::{FRAME_BYTES_MAX_LIMIT, FrameLimit};
@@ -11,6 +12,7 @@ use super::line::LineSplitter;
 use super::none;
 use super::regex::RegexDelimiter;
 use super::token::TokenDelimiter;
+use std::time::Duration;
 
 /// Most bytes that are looked at in one call, so that offsets fit 32 bits; twice the greatest limit.
 const CALL_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX_LIMIT;
@@ -42,6 +44,7 @@ pub(super) enum Cutter {
     Regex(Box<DelimiterSplitter<RegexDelimiter>>),
     Heka(HekaSplitter),
     Length(LengthSplitter),
+    Group(Box<DelimiterSplitter<GroupDelimiter>>),
     None,
 }
 
@@ -57,6 +60,7 @@ impl Splitter {
             Cutter::Line(line) => line.is_skipping(),
             Cutter::Token(token) => token.is_skipping(),
             Cutter::Regex(regex) => regex.is_skipping(),
+            Cutter::Group(group) => group.is_skipping(),
             Cutter::Heka(_) | Cutter::Length(_) | Cutter::None => false,
         };
         if skips { self.gate.since_long_frame() } else { 0 }
@@ -76,6 +80,7 @@ impl Splitter {
             Cutter::Regex(cutter) => cutter.split(gate, buffer, frames),
             Cutter::Heka(cutter) => cutter.split(gate, buffer, frames),
             Cutter::Length(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::Group(cutter) => cutter.split(gate, buffer, frames),
             Cutter::None => none::split(gate, buffer, frames),
         };
         self.gate.consumed(consumed);
@@ -99,6 +104,7 @@ impl Splitter {
             Cutter::Regex(cutter) => cutter.finish(gate, rest, frames),
             Cutter::Heka(cutter) => cutter.finish(gate, rest, frames),
             Cutter::Length(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::Group(cutter) => cutter.finish(gate, rest, frames),
             Cutter::None => none::split(gate, rest, frames),
         };
         self.gate.consumed(consumed);
@@ -108,6 +114,35 @@ impl Splitter {
         consumed
     }
 
+    /// How long a stream may be silent before [`release`](Splitter::release) is due; `None` if nothing ever is.
+    pub fn timeout(&mut self) -> Option<Duration> {
+        match &mut self.cutter {
+            Cutter::Group(cutter) => Some(cutter.delimiter().timeout()),
+            _ => None,
+        }
+    }
+
+    /// Hands on what waits for another line to show that it is whole; the stream has been silent for long enough.
+    ///
+    /// `rest` is what [`Splitter::split`] left. Returns how many bytes are done with; an incomplete last line is not.
+    pub fn release(&mut self, rest: &[u8], frames: &mut FrameSink) -> usize {
+        let gate = &mut self.gate;
+        let consumed = match &mut self.cutter {
+            Cutter::Group(cutter) if !frames.is_full() => cutter.release(gate, rest, frames),
+            _ => 0,
+        };
+        self.gate.consumed(consumed);
+        consumed
+    }
+
+    /// Ends frames at these offsets, ascending and counted from the first byte to come, where the stream was released
+    /// when it was read before.
+    pub fn cut_at(&mut self, offsets: impl Iterator<Item = u64>) {
+        if let Cutter::Group(cutter) = &mut self.cutter {
+            cutter.delimiter().cut_at(offsets);
+        }
+    }
+
     fn reset(&mut self) {
         match &mut self.cutter {
             Cutter::Line(cutter) => cutter.reset(),
@@ -115,6 +150,7 @@ impl Splitter {
             Cutter::Regex(cutter) => cutter.reset(),
             Cutter::Heka(cutter) => cutter.reset(),
             Cutter::Length(cutter) => cutter.reset(),
+            Cutter::Group(cutter) => cutter.reset(),
             Cutter::None => {}
         }
     }
@@ -130,6 +166,7 @@ impl Splitter {
             Cutter::Regex(cutter) => cutter.buffer_bytes_max(bytes_max),
             Cutter::Heka(_) => HekaSplitter::buffer_bytes_max(bytes_max),
             Cutter::Length(cutter) => cutter.buffer_bytes_max(bytes_max),
+            Cutter::Group(cutter) => cutter.buffer_bytes_max(bytes_max),
             Cutter::None => 0,
         }
     }
