@@ -83,7 +83,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!((input.plugin.name.as_str(), &input.plugin.file), ("file", &None));
     assert_eq!(input.options.entries().len(), 2);
     assert_eq!(input.options.at_path("paths[0]").position.to_string(), "heka.toml:6:10");
-    let decoder = input.settings.decoder.as_ref().unwrap();
+    let decoder = &input.settings.decoders[0];
     assert_eq!(config.decoder(&decoder.value).unwrap().plugin.name, "access_log");
     let encoder = config.output("all").unwrap().settings.encoder.as_ref().unwrap();
     assert_eq!(

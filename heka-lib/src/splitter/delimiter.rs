@@ -33,6 +33,11 @@ pub(super) trait Delimiter {
         None
     }
 
+    /// Where [`release`](Delimiter::release) would cut.
+    fn held_bytes(&self, _from: usize) -> Option<usize> {
+        None
+    }
+
     /// Forgets the stream.
     fn reset(&mut self) {}
 }
@@ -125,7 +130,16 @@ impl<D: Delimiter> DelimiterSplitter<D> {
         cut.next_start
     }
 
-    pub(super) fn delimiter(&mut self) -> &mut D {
+    /// How many bytes [`release`](DelimiterSplitter::release) would be done with.
+    pub(super) fn held_bytes(&self, buffer: &[u8]) -> usize {
+        self.delimiter.held_bytes(self.searched.min(buffer.len())).unwrap_or(0)
+    }
+
+    pub(super) fn delimiter(&self) -> &D {
+        &self.delimiter
+    }
+
+    pub(super) fn delimiter_mut(&mut self) -> &mut D {
         &mut self.delimiter
     }
 

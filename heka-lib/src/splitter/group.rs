@@ -255,9 +255,13 @@ impl Delimiter for GroupDelimiter {
     }
 
     fn release(&mut self, buffer: &[u8], from: usize) -> Option<Cut> {
-        let start = from.checked_sub(self.line_bytes).filter(|_| self.lines > 0)?;
+        let start = self.held_bytes(from)?;
         self.begin_group();
         Some(Cut { frame_end: trimmed(buffer, start), next_start: start, search_on: start })
+    }
+
+    fn held_bytes(&self, from: usize) -> Option<usize> {
+        from.checked_sub(self.line_bytes).filter(|_| self.lines > 0)
     }
 
     fn reset(&mut self) {

@@ -1,5 +1,6 @@
 //! Which lines make one message: by patterns for single lines, and by what is known of stack traces.
 
+use std::fmt;
 use std::str::FromStr;
 
 use regex_automata::meta;
@@ -23,13 +24,13 @@ pub struct LinePatterns {
 ///
 /// In this order: a line behind one that `goes_on` joins; one that matches `start` begins a message; one that matches
 /// `continuation`, or goes on with a trace, joins; any other line joins where `start` alone was given, and else begins.
-#[derive(Debug)]
 pub(super) struct Multiline {
     start: Option<meta::Regex>,
     continuation: Option<meta::Regex>,
     goes_on: Option<meta::Regex>,
     presets: Vec<Preset>,
     others_join: bool,
+    patterns: LinePatterns,
 }
 
 /// What the lines of the group so far amount to.
@@ -52,6 +53,7 @@ impl Multiline {
             goes_on: compiled("goes_on", goes_on.as_deref())?,
             others_join: start.is_some() && continuation.is_none() && presets.is_empty(),
             presets,
+            patterns: patterns.clone(),
         })
     }
 
@@ -87,6 +89,12 @@ impl Multiline {
     }
 }
 
+impl fmt::Debug for Multiline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Multiline").field("patterns", &self.patterns).field("presets", &self.presets).finish()
+    }
+}
+
 fn matches(pattern: Option<&meta::Regex>, line: &[u8]) -> bool {
     pattern.is_some_and(|pattern| pattern.is_match(line))
 }
@@ -94,9 +102,8 @@ fn matches(pattern: Option<&meta::Regex>, line: &[u8]) -> bool {
 fn compiled(key: &str, text: Option<&str>) -> Result<Option<meta::Regex>, String> {
     let Some(text) = text else { return Ok(None) };
     let syntax = syntax::Config::new().utf8(false);
-    let hir = syntax::parse_with(text, &syntax).map_err(|error| {
-        format!("{key} `{text}`: not a regular expression: {}", with_place(&error))
-    })?;
+    let hir = syntax::parse_with(text, &syntax)
+        .map_err(|error| format!("{key} `{text}`: not a regular expression: {}", with_place(&error)))?;
     let config = meta::Config::new().utf8_empty(false);
     let built = meta::Builder::new().configure(config).build_from_hir(&hir);
     built.map(Some).map_err(|error| format!("{key} `{text}`: failed to compile it: {error}"))

@@ -115,10 +115,18 @@ impl Splitter {
     }
 
     /// How long a stream may be silent before [`release`](Splitter::release) is due; `None` if nothing ever is.
-    pub fn timeout(&mut self) -> Option<Duration> {
-        match &mut self.cutter {
+    pub fn timeout(&self) -> Option<Duration> {
+        match &self.cutter {
             Cutter::Group(cutter) => Some(cutter.delimiter().timeout()),
             _ => None,
+        }
+    }
+
+    /// How many of the bytes that [`Splitter::split`] left would be done with by [`release`](Splitter::release).
+    pub fn held_bytes(&self, rest: &[u8]) -> usize {
+        match &self.cutter {
+            Cutter::Group(cutter) => cutter.held_bytes(rest),
+            _ => 0,
         }
     }
 
@@ -139,7 +147,7 @@ impl Splitter {
     /// when it was read before.
     pub fn cut_at(&mut self, offsets: impl Iterator<Item = u64>) {
         if let Cutter::Group(cutter) = &mut self.cutter {
-            cutter.delimiter().cut_at(offsets);
+            cutter.delimiter_mut().cut_at(offsets);
         }
     }
 

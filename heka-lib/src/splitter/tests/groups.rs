@@ -31,8 +31,10 @@ fn check_groups(config: &SplitterConfig, shown: &str) {
         expected.iter().map(|text| text.trim_end().as_bytes()).filter(|text| !text.is_empty()).collect();
     check(config, stream.as_bytes(), &expected);
     let windows = stream.replace('\n', "\r\n");
-    let expected: Vec<Vec<u8>> =
-        expected.iter().map(|text| String::from_utf8_lossy(text).replace('\n', "\r\n").into_bytes()).collect();
+    let expected: Vec<Vec<u8>> = expected
+        .iter()
+        .map(|text| String::from_utf8_lossy(text).replace('\n', "\r\n").into_bytes())
+        .collect();
     let expected: Vec<&[u8]> = expected.iter().map(Vec::as_slice).collect();
     check(config, windows.as_bytes(), &expected);
 }
@@ -122,7 +124,7 @@ fn python_traces_end_with_what_happened() {
          |    | ValueError: a
          |    +------------------------------------
          INFO:root:next
-         Traceback (most recent call last):
+         |Traceback (most recent call last):
          |  File \"app.py\", line 3, in <module>
          |KeyError: 'x'
          Traceback (most recent call last):
@@ -189,7 +191,7 @@ fn presets_go_together_and_with_patterns() {
          |\tat a.B.c(B.java:1)
          10:01 b
          |  SQL select
-         Traceback (most recent call last):
+         |Traceback (most recent call last):
          |  File \"a\"
          10:02 c",
     );
@@ -228,7 +230,11 @@ fn partial_lines_of_containers_stay_together() {
     let docker = |log: &str| format!(r#"{{"log":"{log}","stream":"stdout","time":"t"}}"#);
     let (open, whole) = (docker("half "), docker("line\\n"));
     let (stream, first) = (format!("{open}\n{whole}\n{whole}\n"), format!("{open}\n{whole}"));
-    check(&SplitterConfig::docker(GroupLimits::default()), stream.as_bytes(), &[first.as_bytes(), whole.as_bytes()]);
+    check(
+        &SplitterConfig::docker(GroupLimits::default()),
+        stream.as_bytes(),
+        &[first.as_bytes(), whole.as_bytes()],
+    );
 }
 
 /// Splits `stream`, releases, and goes on with `more`; returns the frames and where each began.
@@ -255,6 +261,7 @@ fn what_is_released_is_whole_lines_and_the_same_when_read_again() {
     again.splitter.cut_at([6].into_iter());
     again.read(b"x1\n a\n bc\n d\nx2\n");
     again.finish();
-    let frames: Vec<_> = again.frames.iter().map(|got| (got.start, got.bytes.escape_ascii().to_string())).collect();
+    let frames: Vec<_> =
+        again.frames.iter().map(|got| (got.start, got.bytes.escape_ascii().to_string())).collect();
     assert_eq!(frames, [(0, "x1\\n a".to_owned()), (6, " bc\\n d".to_owned()), (13, "x2".to_owned())]);
 }

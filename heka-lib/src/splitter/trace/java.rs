@@ -35,7 +35,8 @@ pub(super) fn next(state: TraceState, line: &[u8]) -> Option<TraceState> {
 }
 
 fn is_frame(line: &[u8], text: &[u8]) -> bool {
-    let marks = [&b"at "[..], b"eval at ", b"--- End of ", b"[CIRCULAR REFERENCE", b"- locked ", b"- waiting "];
+    let marks =
+        [&b"at "[..], b"eval at ", b"--- End of ", b"[CIRCULAR REFERENCE", b"- locked ", b"- waiting "];
     let is_marked = is_indented(line) && marks.iter().any(|mark| text.starts_with(mark));
     is_marked || is_omission(text)
 }
@@ -48,7 +49,8 @@ fn is_omission(text: &[u8]) -> bool {
 
 /// A class name with a package that is called an exception, alone or before a colon.
 fn is_exception(line: &[u8]) -> bool {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$') || *byte >= 0x80;
+    let is_part =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$') || *byte >= 0x80;
     let len = line.iter().take_while(|byte| is_part(byte)).count();
     let (class, rest) = line.split_at(len);
     let is_called = [&b"Exception"[..], b"Error", b"Throwable"].iter().any(|name| class.ends_with(name));
