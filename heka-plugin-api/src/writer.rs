@@ -82,6 +82,11 @@ impl<'a> MessageWriter<'a> {
         self.defaults.flags = flags;
     }
 
+    /// Returns the logger that new messages start with: in a decoder the stream's name, such as a file's path.
+    pub fn logger(&self) -> &'a [u8] {
+        self.defaults.logger
+    }
+
     /// Starts a message; nothing happens unless its [`finish`](MessageBuilder::finish) is called.
     ///
     /// Time, type, logger, hostname and origin start as the host knows them for the frame or instance at hand.

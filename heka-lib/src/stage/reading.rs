@@ -13,7 +13,7 @@ use std::path::Path;
 pub(super) struct Reading {
     pub(super) streams: Vec<Option<StreamState>>,
     counted: Vec<SplitCounts>,
-    room: ReadRoom,
+    pub(super) room: ReadRoom,
     pub(super) sink: FrameSink,
     pub(super) silence: Silence,
     pub(super) cuts: Cuts,
