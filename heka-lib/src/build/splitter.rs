@@ -14,7 +14,7 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::
 const LINES: RangeInclusive<usize> = 1..=1_000_000;
 
 /// Options that each kind knows.
-const OPTIONS: [(SplitterKind, &[&str]); 9] = [
+const OPTIONS: [(SplitterKind, &[&str]); 10] = [
     (SplitterKind::Line, &["keep_empty"]),
     (SplitterKind::Token, &["token", "keep_delimiter", "keep_empty"]),
     (SplitterKind::Regex, &["delimiter", "delimiter_at", "keep_empty"]),
@@ -26,6 +26,7 @@ const OPTIONS: [(SplitterKind, &[&str]); 9] = [
     ),
     (SplitterKind::Cri, &["timeout", "lines_max"]),
     (SplitterKind::Docker, &["timeout", "lines_max"]),
+    (SplitterKind::JournalExport, &[]),
     (SplitterKind::None, &[]),
 ];
 
@@ -55,6 +56,7 @@ pub(super) fn splitter(input: &InputConfig, bytes_max: usize, faults: &mut Fault
         SplitterKind::Multiline => reader.multiline()?,
         SplitterKind::Cri => Ok(SplitterConfig::cri(reader.group_limits()?)),
         SplitterKind::Docker => Ok(SplitterConfig::docker(reader.group_limits()?)),
+        SplitterKind::JournalExport => Ok(SplitterConfig::journal_export()),
         SplitterKind::None => Ok(SplitterConfig::none()),
     };
     match made {

@@ -95,11 +95,13 @@ pub enum SplitterKind {
     Cri,
     /// Joins the lines of Docker's `json-file` driver.
     Docker,
+    /// Cuts the journal's export format.
+    JournalExport,
     /// Takes each read as one frame.
     None,
 }
 
-const SPLITTERS: [(&str, SplitterKind); 9] = [
+const SPLITTERS: [(&str, SplitterKind); 10] = [
     ("line", SplitterKind::Line),
     ("token", SplitterKind::Token),
     ("regex", SplitterKind::Regex),
@@ -108,6 +110,7 @@ const SPLITTERS: [(&str, SplitterKind); 9] = [
     ("multiline", SplitterKind::Multiline),
     ("cri", SplitterKind::Cri),
     ("docker", SplitterKind::Docker),
+    ("journal_export", SplitterKind::JournalExport),
     ("none", SplitterKind::None),
 ];
 

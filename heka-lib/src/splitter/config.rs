@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::delimiter::DelimiterSplitter;
 use super::group::{GroupConfig, GroupDelimiter, GroupLimits, GroupRule};
 use super::heka::HekaSplitter;
+use super::journal::JournalDelimiter;
 use super::length::{LengthPrefix, LengthSplitter};
 use super::limit::FrameLimit;
 use super::line::LineSplitter;
@@ -38,13 +39,14 @@ enum Kind {
     Heka,
     Length(LengthPrefix),
     Group(GroupConfig),
+    Journal,
     None,
 }
 
 impl SplitterConfig {
     /// Names of all kinds, as a configuration writes them.
-    pub const KINDS: [&'static str; 9] =
-        ["line", "token", "regex", "heka", "length", "multiline", "cri", "docker", "none"];
+    pub const KINDS: [&'static str; 10] =
+        ["line", "token", "regex", "heka", "length", "multiline", "cri", "docker", "journal_export", "none"];
 
     fn new(kind: Kind) -> Self {
         SplitterConfig { kind, ..SplitterConfig::default() }
@@ -131,6 +133,14 @@ impl SplitterConfig {
         Self::new(Kind::Group(GroupConfig { rule: GroupRule::Docker, limits }))
     }
 
+    /// Cuts the journal's export format between its entries.
+    ///
+    /// A frame holds the fields of an entry with all their line breaks; an empty line inside of a field that is given
+    /// with its length cuts nothing.
+    pub fn journal_export() -> Self {
+        Self::new(Kind::Journal)
+    }
+
     /// Takes each read or datagram as one frame.
     pub fn none() -> Self {
         Self::new(Kind::None)
@@ -157,6 +167,7 @@ impl SplitterConfig {
             Kind::Group(GroupConfig { rule: GroupRule::Multiline(_), .. }) => "multiline",
             Kind::Group(GroupConfig { rule: GroupRule::Cri, .. }) => "cri",
             Kind::Group(GroupConfig { rule: GroupRule::Docker, .. }) => "docker",
+            Kind::Journal => "journal_export",
             Kind::None => "none",
         }
     }
@@ -177,6 +188,7 @@ impl SplitterConfig {
                 let delimiter = GroupDelimiter::new(config, self.limit.bytes_max());
                 Cutter::Group(Box::new(DelimiterSplitter::new(delimiter)))
             }
+            Kind::Journal => Cutter::Journal(Box::new(DelimiterSplitter::new(JournalDelimiter::default()))),
             Kind::None => Cutter::None,
         };
         Splitter::new(cutter, self.limit, self.keep_empty)

@@ -14,6 +14,7 @@
 //! | length | after as many bytes as its prefix says | without the prefix |
 //! | multiline | before a line that begins another message | all lines, without the last line break |
 //! | cri, docker | behind a line with which nothing is partial | all lines, without the last line break |
+//! | journal_export | at an empty line that is no field's | all fields |
 //! | none | with the read | the read |
 //!
 //! **Invariant:** a splitter never asks for a buffer greater than [`Splitter::buffer_bytes_max`] plus one read,
@@ -28,6 +29,7 @@ mod gate;
 mod group;
 mod heka;
 pub mod heka_frame;
+mod journal;
 mod length;
 mod limit;
 mod line;

@@ -6,6 +6,7 @@ use super::frame::FrameSink;
 use super::gate::Gate;
 use super::group::GroupDelimiter;
 use super::heka::HekaSplitter;
+use super::journal::JournalDelimiter;
 use super::length::LengthSplitter;
 use super::limit::{FRAME_BYTES_MAX_LIMIT, FrameLimit};
 use super::line::LineSplitter;
@@ -45,6 +46,7 @@ pub(super) enum Cutter {
     Heka(HekaSplitter),
     Length(LengthSplitter),
     Group(Box<DelimiterSplitter<GroupDelimiter>>),
+    Journal(Box<DelimiterSplitter<JournalDelimiter>>),
     None,
 }
 
@@ -61,6 +63,7 @@ impl Splitter {
             Cutter::Token(token) => token.is_skipping(),
             Cutter::Regex(regex) => regex.is_skipping(),
             Cutter::Group(group) => group.is_skipping(),
+            Cutter::Journal(group) => group.is_skipping(),
             Cutter::Heka(_) | Cutter::Length(_) | Cutter::None => false,
         };
         if skips { self.gate.since_long_frame() } else { 0 }
@@ -81,6 +84,7 @@ impl Splitter {
             Cutter::Heka(cutter) => cutter.split(gate, buffer, frames),
             Cutter::Length(cutter) => cutter.split(gate, buffer, frames),
             Cutter::Group(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::Journal(cutter) => cutter.split(gate, buffer, frames),
             Cutter::None => none::split(gate, buffer, frames),
         };
         self.gate.consumed(consumed);
@@ -105,6 +109,7 @@ impl Splitter {
             Cutter::Heka(cutter) => cutter.finish(gate, rest, frames),
             Cutter::Length(cutter) => cutter.finish(gate, rest, frames),
             Cutter::Group(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::Journal(cutter) => cutter.finish(gate, rest, frames),
             Cutter::None => none::split(gate, rest, frames),
         };
         self.gate.consumed(consumed);
@@ -159,6 +164,7 @@ impl Splitter {
             Cutter::Heka(cutter) => cutter.reset(),
             Cutter::Length(cutter) => cutter.reset(),
             Cutter::Group(cutter) => cutter.reset(),
+            Cutter::Journal(cutter) => cutter.reset(),
             Cutter::None => {}
         }
     }
@@ -175,6 +181,7 @@ impl Splitter {
             Cutter::Heka(_) => HekaSplitter::buffer_bytes_max(bytes_max),
             Cutter::Length(cutter) => cutter.buffer_bytes_max(bytes_max),
             Cutter::Group(cutter) => cutter.buffer_bytes_max(bytes_max),
+            Cutter::Journal(cutter) => cutter.buffer_bytes_max(bytes_max),
             Cutter::None => 0,
         }
     }

@@ -93,7 +93,7 @@ fn wrong_types_and_values_are_faults() {
     fault("inputs.x.splitter = 1", "heka.toml:1:21: input `x`: `splitter` is an integer; expected a string");
     fault(
         "inputs.x.splitter.at = 1",
-        "heka.toml:1:10: input `x`: `splitter`: no `kind`; known: line, token, regex, heka, length, multiline, cri, docker, none",
+        "heka.toml:1:10: input `x`: `splitter`: no `kind`; known: line, token, regex, heka, length, multiline, cri, docker, journal_export, none",
     );
     fault(
         "outputs.x.queue = 'disk'\nchains.c.outputs = ['x']",

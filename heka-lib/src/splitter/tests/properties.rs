@@ -44,6 +44,7 @@ fn configs() -> impl Strategy<Value = SplitterConfig> {
                 lines
             )),
         Just(SplitterConfig::cri(GroupLimits::default())),
+        Just(SplitterConfig::journal_export()),
     ];
     let policies = select(vec![LongFrames::Reject, LongFrames::Truncate, LongFrames::DeadLetter]);
     let limits = prop_oneof![1_usize..12, Just(FRAME_BYTES_MAX)];
