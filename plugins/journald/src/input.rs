@@ -3,7 +3,7 @@
 use crate::child::{Found, Journal};
 use crate::cursor_file::CursorFile;
 use crate::entry::{self, FieldChoice};
-use crate::export;
+use crate::export::{self, Item};
 use heka_plugin_api::{
     Context, Counter, Faults, Input, Origin, PluginError, Read, Reader, Schema, Stream, now,
 };
@@ -108,7 +108,7 @@ impl Input for JournaldInput {
         for (index, text) in config.matches.iter().enumerate() {
             if text != "+" && text.find('=').is_none_or(|equals| equals == 0) || text.starts_with('-') {
                 faults.add(
-                    &format!("matches[{index}]"),
+                    format!("matches[{index}]"),
                     "is no match such as `_SYSTEMD_UNIT=ssh.service`, nor `+`",
                 );
             }
@@ -186,7 +186,7 @@ impl Input for JournaldInput {
         match found {
             Found::Bytes(len) => {
                 running.filled += len;
-                running.take(reader, &self.choice, context);
+                running.take(reader, &self.choice, context)?;
                 Ok(Read::Some)
             }
             Found::Nothing => Ok(Read::Idle),
@@ -223,8 +223,13 @@ impl Running {
     }
 
     /// Makes messages of the whole entries that are there.
-    fn take(&mut self, reader: &mut Reader<'_>, choice: &FieldChoice, context: &Context) {
-        let mut start = 0;
+    fn take(
+        &mut self,
+        reader: &mut Reader<'_>,
+        choice: &FieldChoice,
+        context: &Context,
+    ) -> Result<(), PluginError> {
+        let (mut start, mut lost, mut result) = (0, None, Ok(()));
         let before = self.position;
         loop {
             match export::entry_len(&self.buffer[start..self.filled], &mut self.scanned) {
@@ -237,10 +242,11 @@ impl Running {
                     start += len;
                 }
                 Ok(None) if self.filled - start <= ENTRY_BYTES_MAX => break,
-                Ok(None) => self.lose(context, "an entry is longer than 16 MiB"),
-                Err(reason) => self.lose(context, reason),
+                Ok(None) => lost = Some("it is longer than 16 MiB"),
+                Err(reason) => lost = Some(reason),
             }
-            if self.journal.is_none() {
+            if let Some(reason) = lost {
+                result = self.skip(start, reason, context);
                 start = self.filled;
                 break;
             }
@@ -254,6 +260,7 @@ impl Running {
             self.under_way.push_back((self.position, cursor));
             reader.hand_on(stream, self.position);
         }
+        result
     }
 
     fn write(
@@ -283,10 +290,18 @@ impl Running {
         }
     }
 
-    /// Gives up what is in the buffer: the program is started again behind the last whole entry.
-    fn lose(&mut self, context: &Context, reason: &str) {
+    /// Leaves the entry at `start` out: the program is started again behind it.
+    fn skip(&mut self, start: usize, reason: &str, context: &Context) -> Result<(), PluginError> {
         self.complain(context, reason);
         (self.journal, self.scanned) = (None, 0);
+        // The cursor is an entry's first field.
+        match export::item(&self.buffer[start..self.filled], false) {
+            Item::Field((b"__CURSOR", cursor), _) if cursor.is_ascii() => {
+                self.last = Some(String::from_utf8_lossy(cursor).into_owned());
+                Ok(())
+            }
+            _ => Err(PluginError::retry(format!("failed to read an entry: {reason}"))),
+        }
     }
 
     fn complain(&mut self, context: &Context, reason: &str) {

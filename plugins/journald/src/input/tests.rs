@@ -2,7 +2,7 @@
 
 use super::*;
 use heka_plugin_api::OwnedMessage;
-use heka_plugin_api::testing::InputTest;
+use heka_plugin_api::testing::{InputTest, TestStream};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -116,26 +116,35 @@ fn it_goes_on_behind_the_last_whole_entry_when_the_program_ends() {
     input.start().unwrap();
     let failure = input.read_until(|_, _, _| false).unwrap_err();
     assert!(failure.contains("failed: exit status: 3: broke"), "{failure}");
-    let (_, messages) = input.read_until(|_, messages, _| !messages.is_empty()).unwrap();
+    // The stream that the failed call had opened.
+    let streams = vec![TestStream::default()];
+    let (streams, messages) = input.read_on_until(streams, |_, messages, _| !messages.is_empty()).unwrap();
     assert_eq!(messages[0].view().payload(), b"two");
     input.host().stop();
-    input.read_until(|_, _, read| read == Read::End).unwrap();
+    input.read_on_until(streams, |_, _, read| read == Read::End).unwrap();
 }
 
 #[test]
-fn what_is_no_entry_is_counted_and_the_program_started_anew() {
+fn an_entry_that_cannot_be_read_is_counted_and_left_out() {
     let directory = tempfile::tempdir().unwrap();
-    let marker = directory.path().join("again");
-    let script = format!(
-        "if [ -e {0} ]; then printf 'MESSAGE=good\\n\\n'; else touch {0}; printf 'nonsense that is no entry\\n\\n'; fi; sleep 60",
-        marker.display()
-    );
-    let path = program(directory.path(), &script);
+    let script = "case \"$*\" in *after-cursor=s=a\\;i=1*) printf '__CURSOR=s=a;i=2\\nMESSAGE=good\\n\\n'; sleep 60;; \
+                  *) printf '__CURSOR=s=a;i=1\\n=nonsense\\n\\n'; sleep 60;; esac";
+    let path = program(directory.path(), script);
     let mut input = InputTest::<JournaldInput>::open(&format!("program = \"{}\"", path.display())).unwrap();
     input.start().unwrap();
     let (_, messages) = input.read_until(|_, messages, _| !messages.is_empty()).unwrap();
     assert_eq!(messages[0].view().payload(), b"good");
     assert_eq!(input.host().counter("broken"), 1);
+}
+
+#[test]
+fn a_program_that_writes_something_else_is_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = program(directory.path(), "printf '=nonsense\\n\\n'; sleep 60");
+    let mut input = InputTest::<JournaldInput>::open(&format!("program = \"{}\"", path.display())).unwrap();
+    input.start().unwrap();
+    let failure = input.read_until(|_, _, _| false).unwrap_err();
+    assert_eq!(failure, "failed to read an entry: no entry of the journal's export format");
 }
 
 #[test]
