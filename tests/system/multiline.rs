@@ -132,8 +132,10 @@ fn no_line_is_lost_or_doubled_over_kills_though_silence_cuts_messages() {
     }
     let expected: Vec<String> =
         std::fs::read_to_string(directory.join("in.log")).unwrap().lines().map(str::to_owned).collect();
-    let arrived =
-        || directory.join("all.log").exists().then(|| directory.lines("all.log")).unwrap_or_default();
+    let arrived = || match directory.join("all.log").exists() {
+        true => directory.lines("all.log"),
+        false => Vec::new(),
+    };
     wait_until("all has arrived", || arrived().len() >= expected.len());
     let ended = host.stop();
     assert!(arrived() == expected, "{} of {lines} lines\n{}", arrived().len(), ended.stderr);

@@ -177,6 +177,12 @@ fn ruby_traces_go_either_way() {
          F, [2024-01-02] FATAL -- : RuntimeError (boom):
          |app/models/user.rb:12:in `save!'
          |/usr/lib/ruby/3.4/set.rb:5:in 'Set#each'
+         t.rb:1:in `deep': undefined method `fo' for nil:NilClass (NoMethodError)
+         |.
+         |nil.fo
+         |   ^^^
+         |Did you mean?  foo
+         |\tfrom t.rb:3:in `<main>'
          I, [2024-01-02] INFO -- : next",
     );
 }

@@ -47,7 +47,7 @@ fn is_omission(text: &[u8]) -> bool {
     rest.starts_with(b" more") || rest.starts_with(b" common frames omitted") || rest.starts_with(b" frames")
 }
 
-/// A class name with a package that is called an exception, alone or before a colon.
+/// A class name with a package, or with the class around it, that is called an exception, alone or before a colon.
 fn is_exception(line: &[u8]) -> bool {
     let is_part =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$') || *byte >= 0x80;
@@ -55,5 +55,6 @@ fn is_exception(line: &[u8]) -> bool {
     let (class, rest) = line.split_at(len);
     let is_called = [&b"Exception"[..], b"Error", b"Throwable"].iter().any(|name| class.ends_with(name));
     let is_alone = rest.trim_ascii().is_empty() || rest.starts_with(b":");
-    is_called && is_alone && class.contains(&b'.') && !class.starts_with(b".")
+    let has_owner = class.contains(&b'.') || class.contains(&b'$');
+    is_called && is_alone && has_owner && !class.starts_with(b".")
 }

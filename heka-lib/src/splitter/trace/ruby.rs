@@ -5,12 +5,20 @@
 //!     from app.rb:7:in `block in start'
 //!     from app.rb:10:in `<main>'
 //! ```
+//!
+//! Below the message there may be an empty line, the line of the program, and one that underlines a part of it.
 
-use super::TraceState::{self, Exception, Plain, Trace};
+use super::TraceState::{self, Chain, Exception, Group, Plain, Trace};
 use super::{behind_number, contains, is_indented};
 
 pub(super) fn first(line: &[u8]) -> TraceState {
-    if line.starts_with(b"Traceback (most recent call last)") { Trace } else { Plain }
+    if line.starts_with(b"Traceback (most recent call last)") {
+        Trace
+    } else if is_message(line) {
+        Exception
+    } else {
+        Plain
+    }
 }
 
 pub(super) fn next(state: TraceState, line: &[u8]) -> Option<TraceState> {
@@ -23,7 +31,23 @@ pub(super) fn next(state: TraceState, line: &[u8]) -> Option<TraceState> {
         // What happened stands below.
         return contains(line, b": ").then_some(Exception);
     }
-    (is_indented(line) && text.starts_with(b"from ") || is_place(text)).then_some(Plain)
+    if is_indented(line) && text.starts_with(b"from ") || is_place(text) {
+        return Some(Plain);
+    }
+    match state {
+        Exception if text.is_empty() => Some(Chain),
+        Chain => Some(Group),
+        Group if !text.is_empty() && text.iter().all(|byte| matches!(byte, b'^' | b'~' | b' ')) => {
+            Some(Plain)
+        }
+        _ => text.starts_with(b"Did you mean?").then_some(Plain),
+    }
+}
+
+/// ``app.rb:3:in `run': boom (RuntimeError)``.
+fn is_message(line: &[u8]) -> bool {
+    let place = memchr::memmem::find(line, b"': ").is_some_and(|end| is_place(&line[..end + 1]));
+    place && line.ends_with(b")")
 }
 
 /// ``app/models/user.rb:12:in `save!'`` and nothing else, as loggers print traces.
