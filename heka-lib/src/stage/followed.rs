@@ -33,8 +33,9 @@ struct Branch {
 struct Room {
     entries: Vec<FieldEntry>,
     items: Vec<Item>,
-    more_items: Vec<Item>,
     arenas: Vec<ArenaRef>,
+    more_items: Vec<Item>,
+    more_arenas: Vec<ArenaRef>,
 }
 
 /// Counts the messages that are made from one position.
@@ -126,7 +127,8 @@ impl Followed {
             };
             return write(out, &mut room.entries, first, first, places.next(first), mark);
         }
-        let (mut items, mut arenas) = (std::mem::take(&mut room.more_items), Vec::new());
+        let (mut items, mut arenas) =
+            (std::mem::take(&mut room.more_items), std::mem::take(&mut room.more_arenas));
         more.take(&mut items, &mut arenas);
         let mut result = Ok(());
         // SAFETY: `arenas` keeps the records.
@@ -137,7 +139,8 @@ impl Followed {
             };
             result = result.and(write(out, &mut room.entries, first, &second, places.next(first), keep));
         }
-        room.more_items = items;
+        arenas.clear();
+        (room.more_items, room.more_arenas) = (items, arenas);
         result
     }
 }
