@@ -227,6 +227,10 @@ pub struct Frames {
     pub logger: Slice,
     /// Default hostname.
     pub hostname: Slice,
+    /// Default severity: 7, or that of the message whose payload the frame is.
+    pub severity: i32,
+    /// Default process id: 0, or that of the message whose payload the frame is.
+    pub pid: i32,
 }
 
 /// Where an encoder writes bytes; owned by the host.

@@ -132,3 +132,13 @@ fn file_grep_one_in_20_file() {
     let config = FILE_INPUT.to_owned() + chain + FILE_OUTPUT + GREP + "\"wanted\"\n";
     check("file, grep 1 in 20, file", &config, write_log, |messages| messages / 20);
 }
+
+#[test]
+fn joined_lines_through_a_decoder_behind_another() {
+    let input = "splitter = { kind = \"multiline\", start = \"^2026-\" }\ndecoder = \"first\"\n\
+                 [decoders.first]\nplugin = \"regex\"\npattern = '^(?P<timestamp>\\S+) (?P<word>\\w+) (?P<payload>.*)$'\n\
+                 then = \"second\"\n\
+                 [decoders.second]\nplugin = \"regex\"\npattern = '^line (?P<number>\\d+)'\n";
+    let config = FILE_INPUT.to_owned() + input + "[chains.default]\noutputs = [\"out\"]\n" + FILE_OUTPUT;
+    check("file, multiline, regex then regex, file", &config, write_log, |messages| messages);
+}

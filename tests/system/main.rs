@@ -21,6 +21,7 @@ mod injection;
 mod isolation;
 mod ledger;
 mod loading;
+mod multiline;
 mod outages;
 mod outputs;
 mod panics;

@@ -91,5 +91,20 @@ fn parse(bench: &Bench) -> Result<(), String> {
     let config = file_pipeline("access.log", "decoder = \"parsed\"", "", "json", &decoder);
     let rate = bench.median(|| bench.run_once("regex", &config).map(|(seconds, _)| lines / seconds / 1e6))?;
     show("file -> regex, the same fields -> json -> file", rate, "M/s", "0.6");
+    multiline(bench)
+}
+
+fn multiline(bench: &Bench) -> Result<(), String> {
+    data::traces(bench)?;
+    let lines = bench.scaled(LINES) as f64;
+    for (name, splitter) in [
+        ("by a pattern", "start = '^(?-u:\\d){4}-'"),
+        ("by the presets java and python", "preset = [\"java\", \"python\"]"),
+    ] {
+        let input = format!("splitter = {{ kind = \"multiline\", {splitter} }}");
+        let config = file_pipeline("traces.log", &input, "", "payload", "");
+        let run = || bench.run_once("multiline", &config).map(|(seconds, _)| lines / seconds / 1e6);
+        show(&format!("file -> lines joined {name} -> file"), bench.median(run)?, "M lines/s", "–");
+    }
     Ok(())
 }

@@ -51,6 +51,26 @@ pub(crate) fn access(bench: &Bench) -> Result<PathBuf, String> {
     })
 }
 
+/// Makes a log in which two lines in five belong to traces of Java, about 100 bytes a line; returns its path.
+pub(crate) fn traces(bench: &Bench) -> Result<PathBuf, String> {
+    write(bench, "traces.log", |number, line| {
+        let _ = match number % 20 {
+            1 => write!(line, "com.example.shop.OrderException: order {number} could not be stored in time"),
+            2..=8 => write!(
+                line,
+                "\tat com.example.shop.orders.OrderStore.store(OrderStore.java:{}) ~[shop-orders-1.4.2.jar!/:1.4.2]",
+                number % 500
+            ),
+            _ => write!(
+                line,
+                "2026-11-22T10:00:00.{:06}Z INFO worker-{} request {number} took 12 ms and 3 queries of the database",
+                number % 1_000_000,
+                number % 8
+            ),
+        };
+    })
+}
+
 fn write(bench: &Bench, name: &str, fill: impl Fn(u64, &mut String)) -> Result<PathBuf, String> {
     let path = bench.work.join(name);
     if fs::metadata(&path).is_ok() {
