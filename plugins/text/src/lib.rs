@@ -2,13 +2,18 @@
 //! `template`.
 
 mod access_log;
+mod defaults;
+mod grok;
+mod group_finder;
 mod logfmt;
+mod named_value;
 mod payload;
 mod regex;
 mod syslog;
 mod template;
 
 pub use access_log::AccessLogDecoder;
+pub use grok::GrokDecoder;
 pub use logfmt::LogfmtDecoder;
 pub use payload::PayloadEncoder;
 pub use regex::RegexDecoder;
@@ -19,6 +24,7 @@ use heka_plugin_api::export_plugin;
 
 export_plugin! {
     decoder "access_log" => AccessLogDecoder,
+    decoder "grok" => GrokDecoder,
     decoder "logfmt" => LogfmtDecoder,
     decoder "regex" => RegexDecoder,
     decoder "syslog" => SyslogDecoder,

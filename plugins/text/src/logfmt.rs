@@ -5,7 +5,7 @@ use heka_plugin_api::{
     TextValue,
 };
 use heka_scalar::quote;
-use heka_scalar::timestamp::{TimeReader, Zone};
+use heka_scalar::timestamp::TimeReader;
 use heka_scalar::{number, severity};
 use serde::Deserialize;
 use std::ops::Range;
@@ -23,11 +23,11 @@ pub struct Config {
     #[schema(default = "[\"ts\", \"time\", \"timestamp\"]")]
     timestamp_keys: Vec<String>,
     /// Format of that time: strftime, `auto`, `rfc3339`, `epoch`, `epoch_ms`, `epoch_us` or `epoch_ns`.
-    #[serde(default = "default_timestamp_format")]
+    #[serde(default = "crate::defaults::timestamp_format")]
     #[schema(default = "auto")]
     timestamp_format: String,
     /// Zone of times that don't say theirs: `UTC`, `local`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
-    #[serde(default = "default_timezone")]
+    #[serde(default = "crate::defaults::timezone")]
     #[schema(default = "UTC")]
     timezone: String,
     /// Keys whose value is the severity.
@@ -67,14 +67,6 @@ fn default_payload_keys() -> Vec<String> {
     owned(&["msg"])
 }
 
-fn default_timestamp_format() -> String {
-    "auto".to_owned()
-}
-
-fn default_timezone() -> String {
-    "UTC".to_owned()
-}
-
 /// Reads logfmt.
 pub struct LogfmtDecoder {
     types: Types,
@@ -93,13 +85,12 @@ impl Decoder for LogfmtDecoder {
     }
 
     fn open(config: Config, _: &mut Context) -> Result<Self, PluginError> {
-        let zone = Zone::find(&config.timezone).map_err(PluginError::Config)?;
         Ok(LogfmtDecoder {
             types: config.types,
             timestamp_keys: config.timestamp_keys,
             severity_keys: config.severity_keys,
             payload_keys: config.payload_keys,
-            time: TimeReader::new(&config.timestamp_format, zone).map_err(PluginError::Config)?,
+            time: TimeReader::open(&config.timestamp_format, &config.timezone)?,
             unescaped: Vec::new(),
         })
     }

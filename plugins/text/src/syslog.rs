@@ -22,7 +22,7 @@ pub struct Config {
     #[schema(default = "auto")]
     format: Format,
     /// Zone of times that don't say theirs: `UTC`, `local`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
-    #[serde(default = "default_timezone")]
+    #[serde(default = "crate::defaults::timezone")]
     #[schema(default = "UTC")]
     timezone: String,
     /// Whether a field `raw` holds the message as it was read.
@@ -42,10 +42,6 @@ enum Format {
     Rfc5424,
     /// The older.
     Rfc3164,
-}
-
-fn default_timezone() -> String {
-    "UTC".to_owned()
 }
 
 /// Reads syslog.
