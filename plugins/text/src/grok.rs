@@ -105,7 +105,13 @@ impl Config {
 
     fn pattern(&self, pattern: &str, definitions: &Definitions) -> Result<Pattern, String> {
         let expansion = expand(pattern, definitions)?;
-        let finder = GroupFinder::new(&expansion.expression, false)?;
+        // A column would be one of the expression that nobody has written.
+        let without_column = |reason: String| match reason.split_once(": ") {
+            Some((column, reason)) if column.starts_with("column ") => reason.to_owned(),
+            _ => reason,
+        };
+        let finder = GroupFinder::new(&expansion.expression, false)
+            .map_err(|reason| format!("`{}`: {}", quote(pattern.as_bytes()), without_column(reason)))?;
         let time = TimeReader::open(&self.timestamp_format, &self.timezone)
             .map_err(|error| error.reason().to_owned())?;
         let mut values = NamedValues::new(&self.roles(), time);

@@ -1,20 +1,27 @@
-//! Reads and writes lines of text: decoders `access_log`, `logfmt`, `regex` and `syslog`, encoders `payload` and
-//! `template`.
+//! Reads and writes lines of text: decoders `access_log`, `csv`, `grok`, `kv`, `logfmt`, `nginx_error`, `regex`
+//! and `syslog`, encoders `payload` and `template`.
 
 mod access_log;
+mod csv;
 mod defaults;
 mod grok;
 mod group_finder;
+mod kv;
 mod logfmt;
 mod named_value;
+mod nginx_error;
+mod pair;
 mod payload;
 mod regex;
 mod syslog;
 mod template;
 
 pub use access_log::AccessLogDecoder;
+pub use csv::CsvDecoder;
 pub use grok::GrokDecoder;
+pub use kv::KvDecoder;
 pub use logfmt::LogfmtDecoder;
+pub use nginx_error::NginxErrorDecoder;
 pub use payload::PayloadEncoder;
 pub use regex::RegexDecoder;
 pub use syslog::SyslogDecoder;
@@ -24,8 +31,11 @@ use heka_plugin_api::export_plugin;
 
 export_plugin! {
     decoder "access_log" => AccessLogDecoder,
+    decoder "csv" => CsvDecoder,
     decoder "grok" => GrokDecoder,
+    decoder "kv" => KvDecoder,
     decoder "logfmt" => LogfmtDecoder,
+    decoder "nginx_error" => NginxErrorDecoder,
     decoder "regex" => RegexDecoder,
     decoder "syslog" => SyslogDecoder,
     encoder "payload" => PayloadEncoder,

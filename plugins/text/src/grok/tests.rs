@@ -242,7 +242,7 @@ fn bad_options_are_faults_in_one_line() {
     check("pattern = '%{WROD:a}'", &["pattern: no pattern `WROD` for `%{WROD:a}`; did you mean `WORD`"]);
     check("pattern = []", &["pattern: there is none; write at least one"]);
     check("pattern = 'abc'", &["pattern: it has no field; write for example `%{NUMBER:bytes:int}`"]);
-    check("pattern = '%{INT:a}('", &["pattern: column 20: unclosed group"]);
+    check("pattern = '%{INT:a}('", &["pattern: `%{INT:a}(`: unclosed group"]);
     check(
         "pattern = ['%{INT:a}', '%{X']\ndefinitions = { 'a b' = 'x' }\nseverity_map = { E = 9 }\ntimezone = 'Mars'",
         &[
