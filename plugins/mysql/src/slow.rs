@@ -226,7 +226,7 @@ impl Entry<'_, '_> {
                 _ => typed(text).unwrap_or(TextValue::String(self.text.slice(value))),
             };
             let name = match &name[..] {
-                b"schema" => b"database",
+                b"schema" => &b"database"[..],
                 b"id" => b"thread_id",
                 name => name,
             };

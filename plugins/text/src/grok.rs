@@ -26,6 +26,7 @@ pub struct Config {
     definitions: BTreeMap<String, String>,
     /// Files with own patterns, one `NAME PATTERN` a line.
     #[serde(default)]
+    #[schema(default = "[]")]
     definition_files: Vec<PathBuf>,
     /// Types of fields that are not text, where the patterns don't say them: `string`, `integer`, `double` or `bool`.
     #[serde(default)]

@@ -58,6 +58,9 @@ mod tests {
                 let options = options.to_string();
                 let result = match plugin.as_str().unwrap() {
                     "access_log" => DecoderTest::<AccessLogDecoder>::open(&options).map(drop),
+                    "csv" => DecoderTest::<CsvDecoder>::open(&options).map(drop),
+                    "grok" => DecoderTest::<GrokDecoder>::open(&options).map(drop),
+                    "kv" => DecoderTest::<KvDecoder>::open(&options).map(drop),
                     "regex" => DecoderTest::<RegexDecoder>::open(&options).map(drop),
                     "payload" => EncoderTest::<PayloadEncoder>::open(&options).map(drop),
                     _ => EncoderTest::<TemplateEncoder>::open(&options).map(drop),
@@ -66,7 +69,7 @@ mod tests {
                 opened += 1;
             }
         }
-        assert_eq!(opened, 4);
+        assert_eq!(opened, 7);
     }
 
     #[test]

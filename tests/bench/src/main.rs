@@ -9,6 +9,7 @@ mod host;
 mod idle;
 mod in_process;
 mod network;
+mod parse;
 
 use host::Bench;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Beginnings of the parts, in the order in which nginx writes them, and the names of their fields.
-const PARTS: [(&str, &str); 9] = [
+const PARTS: [(&str, &str); 11] = [
     (", client: ", "client"),
     (", server: ", "server"),
     (", login: \"", "login"),
@@ -11,6 +11,8 @@ const PARTS: [(&str, &str); 9] = [
     (", request: \"", "request"),
     (", subrequest: \"", "subrequest"),
     (", upstream: \"", "upstream"),
+    (", bytes from/to client:", "client_bytes"),
+    (", bytes from/to upstream:", "upstream_bytes"),
     (", host: \"", "host"),
     (", referrer: \"", "referrer"),
 ];

@@ -74,6 +74,36 @@ fn all_parts_become_fields() {
 }
 
 #[test]
+fn streams_and_mails_have_parts_of_their_own() {
+    check(
+        r#"2024/02/29 12:00:00 [error] 12#12: *5 connect() failed (111: Connection refused) while connecting to upstream, client: 192.0.2.1, server: 0.0.0.0:80, upstream: "10.0.0.1:80", bytes from/to client:0/0, bytes from/to upstream:1/2"#,
+        "connect() failed (111: Connection refused) while connecting to upstream",
+        &[
+            "thread_id=12",
+            "connection=5",
+            "errno=111",
+            "client=192.0.2.1",
+            "server=0.0.0.0:80",
+            "upstream=10.0.0.1:80",
+            "client_bytes=0/0",
+            "upstream_bytes=1/2",
+        ],
+    );
+    check(
+        r#"2024/02/29 12:00:00 [info] 12#12: *5 client logged in, client: 192.0.2.1, server: 0.0.0.0:143, login: "ann", upstream: 10.0.0.1:143"#,
+        "client logged in",
+        &[
+            "thread_id=12",
+            "connection=5",
+            "client=192.0.2.1",
+            "server=0.0.0.0:143",
+            "login=ann",
+            "upstream=10.0.0.1:143",
+        ],
+    );
+}
+
+#[test]
 fn what_clients_write_into_paths_names_no_other_client() {
     check(
         r#"2024/02/29 12:00:00 [error] 12#12: *5 open() "/srv/x, client: 6.6.6.6" failed (2: No), client: 192.0.2.1, server: s, request: "GET /x,%20client:%206.6.6.6 HTTP/1.1", host: "h""#,
