@@ -7,7 +7,9 @@ use crate::group_finder::GroupFinder;
 use crate::named_value::{FieldType, NamedValues, Roles};
 use definitions::{Definitions, is_name};
 use expansion::{Expansion, expand, group_name};
-use heka_plugin_api::{Context, Decoder, Faults, Frame, MessageWriter, OptionType, PluginError, Schema};
+use heka_plugin_api::{
+    Context, Decoder, Faults, Frame, MessageWriter, OptionType, PluginError, Schema, cause,
+};
 use heka_scalar::quote;
 use heka_scalar::timestamp::TimeReader;
 use serde::Deserialize;
@@ -94,7 +96,10 @@ impl Config {
         for path in files {
             let shown = path.display();
             let text = fs::read_to_string(path).map_err(|error| {
-                PluginError::Config(format!("failed to read `{shown}`: {error}; `definition_files` names it"))
+                PluginError::Config(format!(
+                    "failed to read `{shown}`: {}; `definition_files` names it",
+                    cause(&error)
+                ))
             })?;
             definitions.add_lines(&text).map_err(|line| {
                 PluginError::Config(format!("{shown}:{line}: not a definition; write `NAME PATTERN`"))
