@@ -2,11 +2,7 @@
 
 use crate::data::{self, LINES, RARE};
 use crate::host::{Bench, show};
-<<<<<<< HEAD
-use crate::{delivery, idle, in_process, network, parse};
-=======
-use crate::{delivery, hop, idle, in_process, network};
->>>>>>> main
+use crate::{delivery, hop, idle, in_process, network, parse};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
