@@ -23,19 +23,25 @@ pub enum Line {
 pub struct Lines<'b> {
     bytes: &'b [u8],
     at: usize,
+    /// Whether what comes is the statement.
+    is_set: bool,
 }
 
 impl<'b> Lines<'b> {
     pub fn new(bytes: &'b [u8], at: usize) -> Lines<'b> {
-        Lines { bytes, at }
+        Lines { bytes, at, is_set: false }
     }
 
     /// Where the next line begins.
     pub fn at(&self) -> usize {
         self.at
     }
+}
 
-    pub fn next(&mut self) -> Option<Line> {
+impl Iterator for Lines<'_> {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
         let start = self.at;
         if start >= self.bytes.len() {
             return None;
@@ -49,9 +55,10 @@ impl<'b> Lines<'b> {
         const COMMAND: &[u8] = b"# administrator command: ";
         const EXPLAIN: &[u8] = b"# explain: ";
         Some(match line {
+            line if line.starts_with(COMMAND) => Line::Statement(start + 2),
+            _ if self.is_set => Line::Statement(start),
             line if line.starts_with(TIME) => Line::Time(behind(TIME)),
             line if line.starts_with(USER) => Line::User(behind(USER)),
-            line if line.starts_with(COMMAND) => Line::Statement(start + 2),
             line if line.starts_with(EXPLAIN) => Line::Explain(behind(EXPLAIN)),
             line if line.starts_with(b"#") => Line::Values(behind(b"#")),
             [b'u' | b'U', b's' | b'S', b'e' | b'E', b' ', name @ .., b';'] if !name.contains(&b';') => {
@@ -59,6 +66,7 @@ impl<'b> Lines<'b> {
                 Line::Use(start + 4 + quotes..end_of_text - 1 - quotes)
             }
             line if line.starts_with(b"SET ") && memmem::find(line, b"timestamp=").is_some() => {
+                self.is_set = true;
                 Line::Set(behind(b"SET "))
             }
             _ => Line::Statement(start),

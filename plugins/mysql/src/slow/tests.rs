@@ -107,6 +107,7 @@ fn statements_may_be_cut_and_may_be_commands() {
     check("statement_bytes_max = 9", &format!("{head}select é;"), 0, "select é", fields);
     check("", &format!("{head}# administrator command: Quit;"), 0, "administrator command: Quit", fields);
     check("", &format!("{head}set x=1;\nselect 2;"), 0, "set x=1;\nselect 2", fields);
+    check("", &format!("{head}SET timestamp=0;\n# note: x\nuse shop;"), 0, "# note: x\nuse shop", fields);
     check("", head, 0, "", fields);
 }
 
