@@ -11,6 +11,7 @@ mod host;
 mod idle;
 mod in_process;
 mod network;
+mod parse;
 mod sink;
 
 use host::Bench;
