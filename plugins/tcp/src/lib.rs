@@ -6,7 +6,6 @@ mod listener;
 mod notice;
 mod output;
 mod peer;
-mod poller;
 mod server;
 
 use heka_plugin_api::export_plugin;
