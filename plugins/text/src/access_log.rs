@@ -7,9 +7,9 @@ mod line;
 mod misfit;
 mod nginx;
 
-use crate::timestamp::Zone;
 use format::LineFormat;
 use heka_plugin_api::{Context, Decoder, Faults, Frame, MessageWriter, PluginError, Schema};
+use heka_scalar::timestamp::Zone;
 use line::LineReader;
 use serde::Deserialize;
 

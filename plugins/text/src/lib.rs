@@ -3,14 +3,10 @@
 
 mod access_log;
 mod logfmt;
-mod number;
 mod payload;
-mod quote;
 mod regex;
-mod severity;
 mod syslog;
 mod template;
-mod timestamp;
 
 pub use access_log::AccessLogDecoder;
 pub use logfmt::LogfmtDecoder;

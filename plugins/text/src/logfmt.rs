@@ -1,12 +1,12 @@
 //! Decoder `logfmt`: `key=value key="quoted value" flag`.
 
-use crate::quote::quote;
-use crate::timestamp::{TimeReader, Zone};
-use crate::{number, severity};
 use heka_plugin_api::{
     Context, Decoder, Faults, Frame, MessageBuilder, MessageWriter, OptionType, PluginError, Schema, Text,
     TextValue,
 };
+use heka_scalar::quote;
+use heka_scalar::timestamp::{TimeReader, Zone};
+use heka_scalar::{number, severity};
 use serde::Deserialize;
 use std::ops::Range;
 
@@ -89,14 +89,7 @@ impl Decoder for LogfmtDecoder {
     type Config = Config;
 
     fn check(config: &Config, faults: &mut Faults) {
-        match Zone::find(&config.timezone) {
-            Err(reason) => faults.add("timezone", reason),
-            Ok(zone) => {
-                if let Err(reason) = TimeReader::new(&config.timestamp_format, zone) {
-                    faults.add("timestamp_format", reason);
-                }
-            }
-        }
+        TimeReader::check(&config.timestamp_format, &config.timezone, faults);
     }
 
     fn open(config: Config, _: &mut Context) -> Result<Self, PluginError> {

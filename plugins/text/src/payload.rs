@@ -1,7 +1,7 @@
 //! Encoder `payload`: the payload, a line each.
 
-use crate::timestamp::{TimeWriter, Zone};
 use heka_plugin_api::{ByteWriter, Context, Encoder, Faults, Message, OptionType, PluginError, Schema, now};
+use heka_scalar::timestamp::{TimeWriter, Zone};
 use serde::Deserialize;
 
 /// Writes the payload of each message, as a line.

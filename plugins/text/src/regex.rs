@@ -1,13 +1,13 @@
 //! Decoder `regex`: named groups of a regular expression become fields.
 
-use crate::quote::quote;
-use crate::timestamp::{TimeReader, Zone};
-use crate::{number, severity};
 use ::regex::bytes::{CaptureLocations, Regex};
 use heka_plugin_api::{
     Context, Decoder, Faults, Frame, MessageBuilder, MessageWriter, OptionType, PluginError, Schema, Text,
     TextValue,
 };
+use heka_scalar::quote;
+use heka_scalar::timestamp::{TimeReader, Zone};
+use heka_scalar::{number, severity};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -126,14 +126,7 @@ impl Decoder for RegexDecoder {
                 );
             }
         }
-        match Zone::find(&config.timezone) {
-            Err(reason) => faults.add("timezone", reason),
-            Ok(zone) => {
-                if let Err(reason) = TimeReader::new(&config.timestamp_format, zone) {
-                    faults.add("timestamp_format", reason);
-                }
-            }
-        }
+        TimeReader::check(&config.timestamp_format, &config.timezone, faults);
     }
 
     fn open(config: Config, _: &mut Context) -> Result<Self, PluginError> {

@@ -4,11 +4,11 @@ mod priority;
 mod rfc3164;
 mod rfc5424;
 
-use crate::timestamp::{SyslogTimeReader, Zone};
 use heka_plugin_api::{
     Context, Decoder, Faults, Frame, MessageBuilder, MessageWriter, OptionType, PluginError, Schema, Text,
     TextValue,
 };
+use heka_scalar::timestamp::{SyslogTimeReader, Zone};
 use priority::Priority;
 use serde::Deserialize;
 use std::ops::Range;
@@ -156,7 +156,7 @@ impl Target<'_, '_, '_> {
     /// Adds the process id; a number goes to the header too.
     fn process(&mut self, part: Range<usize>) {
         if let Some(pid) =
-            crate::number::integer(&self.line[part.clone()]).and_then(|pid| i32::try_from(pid).ok())
+            heka_scalar::number::integer(&self.line[part.clone()]).and_then(|pid| i32::try_from(pid).ok())
         {
             self.message.pid(pid);
         }

@@ -2,11 +2,11 @@
 
 mod parse;
 
-use crate::severity;
-use crate::timestamp::{TimeWriter, Zone};
 use heka_plugin_api::{
     ByteWriter, Context, Encoder, Faults, Message, Part, Piece, PluginError, Schema, Template, Value,
 };
+use heka_scalar::severity;
+use heka_scalar::timestamp::{TimeWriter, Zone};
 use parse::Placeholder;
 use serde::Deserialize;
 

@@ -4,6 +4,7 @@ mod civil;
 mod clf;
 mod reader;
 mod syslog;
+mod usual;
 mod writer;
 mod zone;
 

@@ -3,8 +3,9 @@
 use super::SECOND_NS;
 use super::civil::{days, four_digits, fraction, offset, time_of_day, two_digits};
 use super::clf::ClfReader;
+use super::usual;
 use super::zone::{Zone, infer_year};
-use heka_plugin_api::now;
+use heka_plugin_api::{Faults, PluginError, now};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime::{self, BrokenDownTime};
@@ -22,7 +23,7 @@ pub struct TimeReader {
 }
 
 enum Format {
-    /// RFC 3339, or a number whose size tells its unit.
+    /// RFC 3339, a number whose size tells its unit, or one of the usual other shapes.
     Auto,
     Rfc3339,
     /// A number of units of so many nanoseconds.
@@ -51,6 +52,26 @@ impl TimeReader {
         Ok(TimeReader { format, zone, last: Vec::new(), last_ns: 0 })
     }
 
+    /// As `new`, of the options that name the format and the zone.
+    ///
+    /// # Errors
+    /// [`PluginError::Config`] that says which option is wrong, and how.
+    pub fn open(format: &str, timezone: &str) -> Result<TimeReader, PluginError> {
+        Zone::find(timezone).and_then(|zone| TimeReader::new(format, zone)).map_err(PluginError::Config)
+    }
+
+    /// Adds what is wrong with the options `timestamp_format` and `timezone`.
+    pub fn check(format: &str, timezone: &str, faults: &mut Faults) {
+        match Zone::find(timezone) {
+            Err(reason) => faults.add("timezone", reason),
+            Ok(zone) => {
+                if let Err(reason) = TimeReader::new(format, zone) {
+                    faults.add("timestamp_format", reason);
+                }
+            }
+        }
+    }
+
     /// Reads a time; nanoseconds since 1970-01-01 UTC.
     #[inline]
     pub fn read(&mut self, text: &[u8]) -> Option<i64> {
@@ -58,16 +79,26 @@ impl TimeReader {
             Format::Clf(clf) => clf.read(text),
             Format::Rfc3339 => rfc3339(text, &self.zone),
             Format::Epoch(unit) => epoch(text, *unit),
-            Format::Auto if text.get(4) == Some(&b'-') => rfc3339(text, &self.zone),
-            Format::Auto => epoch(text, unit_of(text)),
-            Format::Strftime(_) if !text.is_empty() && text == self.last => Some(self.last_ns),
-            Format::Strftime(format) => {
-                self.last_ns = strftime(format, text, &self.zone, now)?;
-                self.last.clear();
-                self.last.extend_from_slice(text);
-                Some(self.last_ns)
+            Format::Auto if text.get(4) == Some(&b'-') => {
+                rfc3339(text, &self.zone).or_else(|| self.read_slowly(text))
             }
+            Format::Auto => epoch(text, unit_of(text)).or_else(|| self.read_slowly(text)),
+            Format::Strftime(_) => self.read_slowly(text),
         }
+    }
+
+    /// Reads a time unless it is that of the call before.
+    fn read_slowly(&mut self, text: &[u8]) -> Option<i64> {
+        if !text.is_empty() && text == self.last {
+            return Some(self.last_ns);
+        }
+        self.last_ns = match &self.format {
+            Format::Strftime(format) => strftime(format, text, &self.zone, now)?,
+            _ => usual::read(text, &self.zone, now)?,
+        };
+        self.last.clear();
+        self.last.extend_from_slice(text);
+        Some(self.last_ns)
     }
 }
 
