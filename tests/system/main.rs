@@ -18,6 +18,7 @@ mod header;
 mod injection;
 mod isolation;
 mod loading;
+mod old_clients;
 mod outputs;
 mod panics;
 mod queue_tools;

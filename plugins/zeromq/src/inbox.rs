@@ -71,6 +71,11 @@ impl Inbox {
         Ok(())
     }
 
+    /// Tells whether the last call received nothing.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty() && self.too_long == 0
+    }
+
     /// Returns the frames in order.
     pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());

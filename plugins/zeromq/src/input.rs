@@ -14,6 +14,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 use zmq::{Error, POLLIN, PollItem};
 
+/// Peers introduce themselves with messages that count too, in bytes.
+const MESSAGE_BYTES_LEAST: u64 = 1 << 10;
+
 /// Receives messages over ZeroMQ, each a frame.
 #[derive(Deserialize, Schema)]
 #[serde(default, deny_unknown_fields)]
@@ -108,8 +111,8 @@ impl Input for ZeromqInput {
         if !(1..=1_000_000).contains(&config.high_water_mark) {
             faults.add("high_water_mark", "from 1 to 1000000");
         }
-        if !(1..=1 << 30).contains(&config.message_bytes_max.0) {
-            faults.add("message_bytes_max", "from 1 B to 1 GiB");
+        if !(MESSAGE_BYTES_LEAST..=1 << 30).contains(&config.message_bytes_max.0) {
+            faults.add("message_bytes_max", "from 1 KiB to 1 GiB");
         }
         let wants_all = config.subscriptions == [""];
         if config.socket == Kind::Pull && !wants_all {
@@ -175,19 +178,18 @@ impl Input for ZeromqInput {
         let timeout = if self.stop.is_raised() { Duration::ZERO } else { timeout };
         let failed = |error| failure("failed to receive", error);
         self.inbox.receive(receiver.wire.socket(), &self.cutting).map_err(failed)?;
-        if self.inbox.messages == 0 && receiver.wait(timeout).map_err(failed)? {
+        if self.inbox.is_empty() && receiver.wait(timeout).map_err(failed)? {
             self.inbox.receive(receiver.wire.socket(), &self.cutting).map_err(failed)?;
         }
         if let Some(handshake) = &receiver.handshake {
             self.counters.handshakes.add(handshake.answer(self.inbox.scratch()));
         }
         self.counters.too_long.add(self.inbox.too_long);
-        let mut frames = self.inbox.frames().peekable();
-        if frames.peek().is_none() {
-            return Ok(if self.inbox.too_long == 0 { Read::Idle } else { Read::Some });
+        if self.inbox.is_empty() {
+            return Ok(Read::Idle);
         }
         let stream = *self.stream.get_or_insert_with(|| reader.open_stream(context.instance(), 0, 0));
-        reader.datagrams(stream, frames);
+        reader.datagrams(stream, self.inbox.frames());
         self.counters.messages.add(self.inbox.messages);
         self.counters.bytes.add(self.inbox.bytes_len() as u64);
         Ok(Read::Some)

@@ -138,11 +138,7 @@ impl Output for ZeromqOutput {
         Ok(())
     }
 
-    fn deliver(
-        &mut self,
-        delivery: &mut Delivery<'_>,
-        _: &mut Context,
-    ) -> Result<Delivered, PluginError> {
+    fn deliver(&mut self, delivery: &mut Delivery<'_>, _: &mut Context) -> Result<Delivered, PluginError> {
         let is_encoded = delivery.is_encoded() && !delivery.bytes().is_empty();
         for (message, encoded) in delivery.messages() {
             let body = if is_encoded { encoded } else { message.payload() };

@@ -99,7 +99,8 @@ impl Wire {
                 }
             }
         }
-        let is_unwanted = |place: &mut Place| !wanted.iter().any(|(role, endpoint)| place.is(*role, endpoint));
+        let is_unwanted =
+            |place: &mut Place| !wanted.iter().any(|(role, endpoint)| place.is(*role, endpoint));
         for place in self.places.extract_if(.., is_unwanted) {
             place.detach(&self.socket);
         }
@@ -144,7 +145,7 @@ fn refusal(role: Role, endpoint: &Endpoint, error: Error) -> PluginError {
     let verb = if role == Role::Bind { "bind" } else { "connect" };
     let what = format!("failed to {verb} to `{endpoint}`");
     match error {
-        Error::EACCES | Error::ENODEV | Error::EINVAL | Error::EPROTONOSUPPORT | Error::ENOENT => {
+        Error::EACCES | Error::EINVAL | Error::ENOENT | Error::EPROTONOSUPPORT => {
             PluginError::Config(format!("{what}: {}", cause(error)))
         }
         _ => failure(&what, error),
@@ -158,9 +159,6 @@ pub fn failure(what: &str, error: Error) -> PluginError {
 
 /// Says a failure of libzmq in the words of an error line.
 fn cause(error: Error) -> String {
-    if error == Error::ENODEV {
-        return "this machine has no such address".to_owned();
-    }
     let mut letters = error.message().chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }

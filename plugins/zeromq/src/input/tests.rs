@@ -1,5 +1,5 @@
 use super::*;
-use heka_plugin_api::testing::InputTest;
+use heka_plugin_api::testing::{InputTest, TestStream};
 use std::time::Instant;
 use zmq::Socket;
 
@@ -7,6 +7,9 @@ struct Running {
     input: InputTest<ZeromqInput>,
     bound: Vec<String>,
     context: zmq::Context,
+    streams: Vec<TestStream>,
+    /// How many frames were looked at.
+    taken: usize,
 }
 
 fn bound(input: &InputTest<ZeromqInput>) -> Vec<String> {
@@ -17,7 +20,7 @@ fn bound(input: &InputTest<ZeromqInput>) -> Vec<String> {
 fn run(options: &str) -> Running {
     let mut input = InputTest::<ZeromqInput>::open(options).unwrap();
     input.start().unwrap();
-    Running { bound: bound(&input), input, context: zmq::Context::new() }
+    Running { bound: bound(&input), input, context: zmq::Context::new(), streams: Vec::new(), taken: 0 }
 }
 
 impl Running {
@@ -31,36 +34,45 @@ impl Running {
         socket
     }
 
-    /// Frames of the next messages.
-    fn frames(&mut self, count: usize) -> Vec<Vec<u8>> {
-        let enough = |streams: &[heka_plugin_api::testing::TestStream]| {
-            streams.iter().map(|stream| stream.datagrams.len()).sum::<usize>() >= count
+    /// Reads until enough has come.
+    fn read_until(&mut self, mut enough: impl FnMut(&[Vec<u8>], Read) -> bool) {
+        let streams = std::mem::take(&mut self.streams);
+        let frames = |streams: &[TestStream]| -> Vec<Vec<u8>> {
+            streams.first().map(|stream| stream.datagrams.clone()).unwrap_or_default()
         };
-        let (streams, _) = self.input.read_until(|streams, _, _| enough(streams)).unwrap();
-        streams.into_iter().flat_map(|stream| stream.datagrams).collect()
+        let read = self.input.read_on_until(streams, |streams, _, read| enough(&frames(streams), read));
+        (self.streams, _) = read.unwrap();
+    }
+
+    /// Calls `read` once or twice.
+    fn read_once(&mut self) {
+        let mut reads = 0;
+        self.read_until(|_, _| std::mem::replace(&mut reads, 1) == 1);
+    }
+
+    /// The next frames: at least `count`.
+    fn frames(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let taken = self.taken;
+        self.read_until(|frames, _| frames.len() >= taken + count);
+        let frames = self.streams[0].datagrams[taken..].to_vec();
+        self.taken += frames.len();
+        frames
     }
 }
 
 /// Publishes until the subscription has arrived, then returns the publisher.
 fn publisher(running: &mut Running) -> Socket {
     let publisher = running.peer(zmq::PUB, 0);
-    let mut came = false;
-    let context = publisher;
     let deadline = Instant::now() + Duration::from_secs(10);
-    while !came {
+    while running.streams.is_empty() {
         assert!(Instant::now() < deadline, "the subscription doesn't arrive");
-        context.send("hello", 0).unwrap();
-        let mut reads = 0;
-        let read = running.input.read_until(|streams, _, _| {
-            reads += 1;
-            came = streams.iter().any(|stream| !stream.datagrams.is_empty());
-            came || reads > 2
-        });
-        read.unwrap();
+        publisher.send("hello", 0).unwrap();
+        running.read_once();
     }
     // What else of the greeting is under way.
-    running.input.read_until(|_, _, read| read == Read::Idle).unwrap();
-    context
+    running.read_until(|_, read| read == Read::Idle);
+    running.taken = running.streams[0].datagrams.len();
+    publisher
 }
 
 const PULL: &str = "socket = 'pull'\nbind = ['tcp://127.0.0.1:*']\n";
@@ -95,7 +107,8 @@ fn a_subscriber_connects_to_publishers_that_bind_later() {
 fn a_puller_takes_from_several_endpoints() {
     let mut running = run("socket = 'pull'\nbind = ['tcp://127.0.0.1:*', 'tcp://127.0.0.1:0']");
     for index in [0, 1] {
-        running.peer(zmq::PUSH, index).send(format!("{index}").as_str(), 0).unwrap();
+        let pusher = running.peer(zmq::PUSH, index);
+        pusher.send(format!("{index}").as_str(), 0).unwrap();
         assert_eq!(running.frames(1), [format!("{index}").into_bytes()]);
     }
 }
@@ -128,16 +141,17 @@ fn a_message_of_very_many_parts_loses_none() {
 
 #[test]
 fn what_is_too_long_is_left_out_and_counted() {
-    let mut running = run(&format!("{PULL}message_bytes_max = 10"));
+    let mut running = run(&format!("{PULL}message_bytes_max = '1 KiB'"));
     let pusher = running.peer(zmq::PUSH, 0);
-    pusher.send_multipart(["0123456", "789a"], 0).unwrap();
-    pusher.send_multipart(["01234", "56789"], 0).unwrap();
-    assert_eq!(running.frames(1), [b"0123456789"]);
+    let (half, more) = ([b'x'; 512], [b'y'; 513]);
+    pusher.send_multipart([&half[..], &more], 0).unwrap();
+    pusher.send_multipart([&half[..], &half], 0).unwrap();
+    assert_eq!(running.frames(1), [[b'x'; 1_024]]);
     assert_eq!(running.input.host().counter("too_long"), 1);
-    // A longer part ends the connection; the peer connects again and goes on.
-    pusher.send("0123456789a", 0).unwrap();
-    let again = running.peer(zmq::PUSH, 0);
-    again.send("good", 0).unwrap();
+    // A longer part ends the connection, not the others.
+    pusher.send(&[b'z'; 1_025][..], 0).unwrap();
+    let another = running.peer(zmq::PUSH, 0);
+    another.send("good", 0).unwrap();
     assert_eq!(running.frames(1), [b"good"]);
 }
 
@@ -157,13 +171,8 @@ fn peers_that_vanish_cost_nothing() {
     }
     let staying = running.peer(zmq::PUSH, 0);
     staying.send("stays", 0).unwrap();
-    let (streams, _) = running
-        .input
-        .read_until(|streams, _, _| {
-            streams.iter().any(|stream| stream.datagrams.iter().any(|frame| frame == b"stays"))
-        })
-        .unwrap();
-    assert!(streams[0].datagrams.iter().all(|frame| frame == b"x" || frame == b"stays"));
+    running.read_until(|frames, _| frames.iter().any(|frame| frame == b"stays"));
+    assert!(running.streams[0].datagrams.iter().all(|frame| frame == b"x" || frame == b"stays"));
 }
 
 #[test]
@@ -174,8 +183,7 @@ fn clients_that_ask_are_answered() {
         client.send_multipart(["", "more"], 0).unwrap();
         let answered = running.input.host().counter("handshakes") + 1;
         while running.input.host().counter("handshakes") < answered {
-            let mut reads = 0;
-            running.input.read_until(|_, _, _| std::mem::replace(&mut reads, 1) == 1).unwrap();
+            running.read_once();
         }
         assert_eq!(client.recv_bytes(0).unwrap(), b"");
     }
@@ -201,15 +209,10 @@ fn a_reload_keeps_the_socket_and_goes_over_to_other_endpoints() {
     input.start_after(&mut old.input).unwrap();
     let both = bound(&input);
     assert_eq!((both.len(), &both[0]), (3, &old.bound[0]));
-    let mut new = Running { bound: both, input, context: old.context.clone() };
+    let streams = std::mem::take(&mut old.streams);
+    let mut new = Running { bound: both, input, streams, taken: old.taken, context: old.context.clone() };
     publisher.send("after", 0).unwrap();
-    let (streams, _) = new
-        .input
-        .read_on_until(vec![heka_plugin_api::testing::TestStream::default()], |streams, _, _| {
-            !streams[0].datagrams.is_empty()
-        })
-        .unwrap();
-    assert_eq!(streams[0].datagrams, [b"after"]);
+    assert_eq!(new.frames(1), [b"after"]);
 }
 
 #[test]
@@ -222,7 +225,7 @@ fn all_faults_are_found_together() {
         [
             ": neither `bind` nor `connect` names an endpoint; give at least one",
             "high_water_mark: from 1 to 1000000",
-            "message_bytes_max: from 1 B to 1 GiB",
+            "message_bytes_max: from 1 KiB to 1 GiB",
             "subscriptions: only for `socket = \"sub\"`",
         ]
     );

@@ -1,6 +1,6 @@
 use super::*;
-use heka_plugin_api::testing::{OutputTest, message};
 use heka_plugin_api::OwnedMessage;
+use heka_plugin_api::testing::{OutputTest, message};
 use std::time::Instant;
 use zmq::Socket;
 
@@ -85,7 +85,8 @@ fn a_reload_keeps_the_socket() {
     let (mut old, bound) = run("socket = 'push'\nbind = ['tcp://127.0.0.1:*']");
     let puller = peer(zmq::PULL, &bound);
     let mut new =
-        OutputTest::<ZeromqOutput>::open("socket = 'push'\nbind = ['tcp://127.0.0.1:*']\nlinger = 0").unwrap();
+        OutputTest::<ZeromqOutput>::open("socket = 'push'\nbind = ['tcp://127.0.0.1:*']\nlinger = 0")
+            .unwrap();
     new.start_after(&mut old).unwrap();
     drop(old);
     new.deliver(&[(sent("x"), b"still there")]).unwrap();

@@ -35,10 +35,8 @@ fn a_failure_leaves_everything_as_it_was() {
 #[test]
 fn what_can_never_be_bound_is_a_fault_of_the_config() {
     let mut wire = Wire::open(zmq::PULL).unwrap();
-    let check = |wire: &mut Wire, endpoint: &str, why: &str| {
-        let refused = go_to(wire, &[endpoint], &[]).unwrap_err();
-        assert_eq!(refused, PluginError::config(format!("failed to bind to `{endpoint}`: {why}")));
-    };
-    check(&mut wire, "tcp://192.0.2.1:5565", "this machine has no such address");
-    check(&mut wire, "ipc:///nowhere/heka.sock", "no such file or directory");
+    let endpoint = "ipc:///nowhere/heka.sock";
+    let refused = go_to(&mut wire, &[endpoint], &[]).unwrap_err();
+    let why = format!("failed to bind to `{endpoint}`: no such file or directory");
+    assert_eq!(refused, PluginError::config(why));
 }
