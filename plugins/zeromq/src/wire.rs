@@ -159,8 +159,7 @@ pub fn failure(what: &str, error: Error) -> PluginError {
 
 /// Says a failure of libzmq in the words of an error line.
 fn cause(error: Error) -> String {
-    let mut letters = error.message().chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    heka_plugin_api::cause(&std::io::Error::from(error))
 }
 
 #[cfg(test)]
