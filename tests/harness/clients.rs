@@ -74,7 +74,8 @@ fn find_python2() -> Result<PathBuf, String> {
         let check = "import sys; sys.exit(sys.version_info[:2] != (2, 7))";
         run(Command::new(python).args(["-c", check])).is_ok()
     };
-    let is_2_7 = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("2.7"));
+    let is_2_7 =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("2.7"));
     candidates
         .chain(versions.filter(is_2_7).map(|version| version.join("bin/python2.7")))
         .find(runs)

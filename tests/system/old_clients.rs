@@ -18,8 +18,7 @@ const METLOG: [&str; 5] =
     ["metlog-py==0.10.0", "docopt==0.6.2", "metlog-cef==0.2", "metlog-raven==0.5", "pyzmq==19.0.2"];
 const HEKA_PY: [&str; 3] = ["heka-py==0.30.3", "docopt==0.6.2", "protobuf==3.17.3"];
 /// The override: the client asks for any later protobufjs, whose interface is another one by now.
-const HEKA_JS: &str =
-    r#"{"private":true,"dependencies":{"heka":"0.4.1"},"overrides":{"protobufjs":"1.1.4"}}"#;
+const OVERRIDE: &str = r#"{"private":true,"overrides":{"protobufjs":"1.1.4"}}"#;
 
 /// Greetings that must have arrived before a client goes on: one of each socket of its pool.
 const GREETINGS: usize = 10;

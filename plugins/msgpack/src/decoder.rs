@@ -111,9 +111,8 @@ impl MsgpackDecoder {
         let text = builder.text(map);
         let mut source = rmp_serde::Deserializer::from_read_ref(map);
         let read = self.objects.read(&mut source, map, text, builder);
-        let found = read.map_err(|error| {
-            PluginError::message(format!("not a MessagePack map: {}", readable(&error)))
-        })?;
+        let found = read
+            .map_err(|error| PluginError::message(format!("not a MessagePack map: {}", readable(&error))))?;
         if found.odd_timestamp {
             self.odd_timestamps.add(1);
         }
