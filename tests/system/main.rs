@@ -22,6 +22,7 @@ mod isolation;
 mod ledger;
 mod loading;
 mod multiline;
+mod old_clients;
 mod outages;
 mod outputs;
 mod panics;
