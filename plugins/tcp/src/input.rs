@@ -1,11 +1,12 @@
 //! Input `tcp`: reads what others send over connections.
 
-use crate::listener::{Listener, Options};
 use crate::server::{Counters, Limits, Server};
 use heka_plugin_api::{
     ByteSize, Context, Faults, Input, Interval, PluginError, Read, Reader, Schema, StopSignal,
 };
-use heka_socket::{Address, Wake, cause, check_mode, parse_mode, write_address};
+use heka_socket::{
+    Address, ListenOptions as Options, Listener, Wake, cause, check_mode, parse_mode, write_address,
+};
 use serde::Deserialize;
 use std::time::Duration;
 

@@ -2,11 +2,8 @@
 
 mod connections;
 mod input;
-mod listener;
-mod notice;
 mod output;
 mod peer;
-mod poller;
 mod server;
 
 use heka_plugin_api::export_plugin;

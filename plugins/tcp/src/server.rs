@@ -1,11 +1,8 @@
 //! Serves many connections on one thread.
 
 use crate::connections::{Connection, Connections};
-use crate::listener::Listener;
-use crate::notice::Notice;
-use crate::poller::Poller;
 use heka_plugin_api::{Context, Counter, PluginError, Read, Reader};
-use heka_socket::{Wake, cause};
+use heka_socket::{Listener, Notice, Poller, Wake, cause};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 

@@ -1,15 +1,19 @@
-//! Addresses, sockets and waiting: what the plugins `tcp`, `udp` and `stdio` share.
+//! Addresses, sockets and waiting: what the plugins `tcp`, `udp`, `statsd` and `stdio` share.
 //!
 //! An [`Address`] is what a config names; [`bind`] makes sockets of it for an input, takes care of the file that a
 //! unix socket has, and says why it could not. A [`Wake`] ends the wait for a socket or another file when the
-//! instance is asked to stop. [`PayloadLines`] is what an output writes to a stream where no encoder is named.
+//! instance is asked to stop. A [`Listener`] takes connections, a
+//! [`Poller`] says which of many sockets are ready, a [`Notice`] keeps warnings rare. [`PayloadLines`] is what an output writes to a stream where no encoder is named.
 
 mod address;
 mod address_file;
 mod bind;
 mod cause;
 mod file_mode;
+mod listener;
+mod notice;
 mod payload_lines;
+mod poller;
 mod socket;
 mod socket_file;
 mod wake;
@@ -19,7 +23,10 @@ pub use address_file::{ADDRESS_FILE, write_address};
 pub use bind::{Role, bind, refusal};
 pub use cause::cause;
 pub use file_mode::{check_mode, parse_mode};
+pub use listener::{ListenOptions, Listener};
+pub use notice::Notice;
 pub use payload_lines::{PayloadLines, whole_messages};
+pub use poller::Poller;
 pub use socket::{bound_name, open_socket, set_receive_buffer};
 pub use socket_file::SocketFile;
 pub use wake::{Waited, Wake};

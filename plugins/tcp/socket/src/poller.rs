@@ -22,23 +22,36 @@ pub struct Poller {
 }
 
 impl Poller {
+    /// Makes one without sockets.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn new() -> Result<Poller, Errno> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Poller { epoll, round: Vec::with_capacity(ROUND_SOCKETS), next: 0 })
     }
 
     /// Adds a socket; closing it takes it out again.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn add(&self, socket: impl AsFd, token: u64) -> Result<(), Errno> {
         epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
     }
 
     /// Stops or goes on asking for a socket.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn ask(&self, socket: impl AsFd, token: u64, wanted: bool) -> Result<(), Errno> {
         let flags = if wanted { epoll::EventFlags::IN } else { epoll::EventFlags::empty() };
         epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags)
     }
 
     /// Waits for the next round.
+    ///
+    /// # Errors
+    /// The system's.
     pub fn wait(&mut self, timeout: Duration) -> Result<(), Errno> {
         self.round.clear();
         self.next = 0;
@@ -53,6 +66,7 @@ impl Poller {
     }
 
     /// Returns the token of the round's next socket.
+    #[expect(clippy::should_implement_trait, reason = "a round is not an iterator: sockets may be added meanwhile")]
     pub fn next(&mut self) -> Option<u64> {
         let token = *self.round.get(self.next)?;
         self.next += 1;

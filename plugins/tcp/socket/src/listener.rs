@@ -1,7 +1,10 @@
 //! The socket that an input listens on.
 
+use crate::address::Address;
+use crate::bind::{Role, bind, refusal};
+use crate::socket::{bound_name, open_socket, set_receive_buffer};
+use crate::socket_file::SocketFile;
 use heka_plugin_api::PluginError;
-use heka_socket::{Address, Role, SocketFile, bind, bound_name, open_socket, refusal, set_receive_buffer};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, chmod};
 use rustix::io::Errno;
@@ -18,11 +21,14 @@ const KEEP_ALIVE_COUNT: u32 = 6;
 
 /// What the listening socket is made from.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct ListenOptions {
+    /// Where to listen.
     pub address: Address,
+    /// Whether the kernel asks silent peers if they are still there.
     pub keep_alive: bool,
-    /// In bytes; `None` leaves it to the kernel.
+    /// Size of each connection's buffer in the kernel, in bytes; `None` leaves it to the kernel.
     pub receive_buffer: Option<usize>,
+    /// Connections that may wait in the kernel.
     pub backlog: u32,
     /// Permissions of a unix socket's file.
     pub mode: u32,
@@ -39,7 +45,7 @@ pub struct Listener {
 
 impl Listener {
     /// Binds and listens on the first of the address's socket addresses that allows it.
-    pub fn bind(options: &Options) -> Result<Listener, PluginError> {
+    pub fn bind(options: &ListenOptions) -> Result<Listener, PluginError> {
         let (socket, file) = bind(&options.address, Role::Listen, |address| listen(address, options))?;
         let unix_name = match &options.address {
             Address::Network(_) => None,
@@ -51,7 +57,10 @@ impl Listener {
     }
 
     /// Goes on with other options at the same address.
-    pub fn adjust(&self, options: &Options) -> Result<(), PluginError> {
+    ///
+    /// # Errors
+    /// As [`refusal`].
+    pub fn adjust(&self, options: &ListenOptions) -> Result<(), PluginError> {
         apply(&self.socket, options).map_err(|errno| refusal(&options.address, Role::Listen, errno))
     }
 
@@ -61,6 +70,9 @@ impl Listener {
     }
 
     /// Takes the next connection, with the name of its peer.
+    ///
+    /// # Errors
+    /// The system's; `AGAIN` when none waits.
     pub fn accept(&self) -> Result<(OwnedFd, Arc<str>), Errno> {
         let (socket, peer) = acceptfrom_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
         Ok((socket, self.unix_name.clone().unwrap_or_else(|| peer_name(peer))))
@@ -79,7 +91,7 @@ fn peer_name(peer: Option<SocketAddrAny>) -> Arc<str> {
     peer.map_or_else(|| "unknown".into(), |peer| peer.ip().to_canonical().to_string().into())
 }
 
-fn listen(address: &SocketAddrAny, options: &Options) -> Result<OwnedFd, Errno> {
+fn listen(address: &SocketAddrAny, options: &ListenOptions) -> Result<OwnedFd, Errno> {
     let family = address.address_family();
     let socket = open_socket(family, SocketType::STREAM)?;
     if family != AddressFamily::UNIX {
@@ -91,7 +103,7 @@ fn listen(address: &SocketAddrAny, options: &Options) -> Result<OwnedFd, Errno> 
 }
 
 /// Listens with the given options, which accepted sockets inherit; can be done again with others.
-fn apply(socket: &OwnedFd, options: &Options) -> Result<(), Errno> {
+fn apply(socket: &OwnedFd, options: &ListenOptions) -> Result<(), Errno> {
     if matches!(options.address, Address::Network(_)) {
         sockopt::set_socket_keepalive(socket, options.keep_alive)?;
         sockopt::set_tcp_keepidle(socket, KEEP_ALIVE_IDLE)?;
