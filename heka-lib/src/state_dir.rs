@@ -4,6 +4,7 @@
 //! back. The file holds the process id of the one who has it, for the message to the next. It is never removed:
 //! then two routers could each lock a file of that name.
 
+use heka_plugin_api::cause;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -69,7 +70,7 @@ impl Shown<'_> {
             )),
             None => self.unusable(&format!(
                 "failed to make it: {}; make it for user {}, or name another `state_dir`",
-                reason(error),
+                cause(error),
                 own_uid()
             )),
         }
@@ -86,7 +87,7 @@ impl Shown<'_> {
     fn unwritable(&self, error: &io::Error) -> StateDirError {
         self.unusable(&format!(
             "failed to lock `lock` in it: {}; make it writable for user {}, or name another `state_dir`",
-            reason(error),
+            cause(error),
             own_uid()
         ))
     }
@@ -127,12 +128,6 @@ fn foreign(owner: u32, own: u32) -> bool {
 
 fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
-}
-
-/// The system's text without its number, lowercase.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@
 
 pub mod abi;
 mod builder;
+mod cause;
 mod config;
 mod context;
 mod copy;
@@ -87,6 +88,7 @@ pub mod units;
 mod writer;
 
 pub use builder::{MessageBuilder, Text, TextValue};
+pub use cause::cause;
 pub use config::{Fault, Faults};
 pub use context::{Acknowledger, Context, Counter, StopSignal, now};
 pub use decoder::{Decoder, Frame};

@@ -1,5 +1,6 @@
 //! What a failure of a queue tells its user.
 
+use heka_plugin_api::cause;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -59,14 +60,6 @@ impl fmt::Display for QueueError {
 }
 
 impl std::error::Error for QueueError {}
-
-/// Returns the system's text without its number, lowercase.
-pub(crate) fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,9 @@
 //! Takes damaged bytes out of the way, so that nobody reads them twice and a person can look at them.
 
-use crate::error::cause;
 use crate::format::{QUARANTINE, segment_name};
 use crate::scan::Damage;
 use crate::storage::{Storage, StorageFile, read_what_is_readable_at, write_all_at};
+use heka_plugin_api::cause;
 use heka_plugin_api::fault_point;
 use std::io;
 

@@ -1,7 +1,7 @@
 //! Opening a queue as its last process left it, whatever that was.
 
 use crate::block::Block;
-use crate::error::{QueueError, QueueErrorKind, cause};
+use crate::error::{QueueError, QueueErrorKind};
 use crate::format::{
     DIRECTORY_VERSION, IDENTITY, NEW_SUFFIX, POSITION, SEQUENCE_JUMP, SEQUENCE_LEAP, segment_first,
     segment_name,
@@ -19,6 +19,7 @@ use crate::storage::{Storage, StorageFile};
 use crate::streams::{STREAM_BYTES, Streams};
 use crate::trail::Trail;
 use crate::verify::{Place, Verified, verify};
+use heka_plugin_api::cause;
 use heka_plugin_api::fault_point;
 use heka_plugin_api::units::format_bytes;
 use std::fmt;

@@ -58,7 +58,6 @@ outputs = ["all"]
 plugin = "file"
 path = "out/all.log"
 encoder = "payload"
-rotate_bytes = "ROTATE"
 queue = { kind = "disk", max_bytes = "2 MiB", durability = "fsync" }
 "#;
 
@@ -89,8 +88,7 @@ fn dies_at(point: &str, count: u32) -> bool {
     let free =
         TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
     directory.write("agent.toml", AGENT.replace("ADDRESS", &free));
-    directory
-        .write("grater.toml", GRATER.replace("ADDRESS", &free).replace("rotate_bytes = \"ROTATE\"\n", ""));
+    directory.write("grater.toml", GRATER.replace("ADDRESS", &free));
     let line = |number: usize| format!("{number:06} {}\n", "x".repeat(number * 37 % 600));
     let half = |from: usize, to: usize| (from..to).map(line).collect::<String>();
     directory.write("logs/app.log", half(0, LINES / 2));

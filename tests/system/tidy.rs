@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 /// The crates whose sources the daemon consists of.
-const CRATES: [&str; 4] = ["heka-lib/src", "heka-host/src", "heka-plugin-api/src", "heka-matcher/src"];
+const CRATES: [&str; 5] =
+    ["heka-lib/src", "heka-host/src", "heka-plugin-api/src", "heka-matcher/src", "heka-queue/src"];
 
 /// Folders that are not the project's own text.
 const NOT_OURS: [&str; 3] = ["target", ".git", "out"];

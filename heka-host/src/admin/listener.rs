@@ -1,7 +1,7 @@
 //! The unix socket and the TCP port that the endpoint listens at.
 
 use super::short_path::ShortPath;
-use crate::command::cause::cause;
+use heka_plugin_api::cause;
 use rustix::fs::{Mode, fchmod};
 use rustix::io::Errno;
 use rustix::net::{

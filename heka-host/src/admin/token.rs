@@ -21,7 +21,7 @@ pub(crate) fn token(source: &TokenSource) -> Result<Token, String> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
     read.map_err(|error| {
-        let cause = crate::command::cause::cause(&error);
+        let cause = heka_plugin_api::cause(&error);
         format!("[heka]: `admin`: `token_file`: failed to read `{shown}`: {cause}")
     })?;
     let line = text.lines().next().unwrap_or_default().trim();

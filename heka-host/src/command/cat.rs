@@ -5,11 +5,11 @@ mod listing;
 pub(super) mod printer;
 mod text;
 
-use super::cause::cause;
 use super::size::parse_size;
 use crate::status;
 use frames::FrameReader;
 use heka_lib::matcher::Matcher;
+use heka_plugin_api::cause;
 use listing::{Failure, Listing};
 use printer::{Format, Printer};
 use signal_hook::consts::{SIGINT, SIGTERM};

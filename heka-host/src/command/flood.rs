@@ -8,12 +8,12 @@ mod report;
 mod segments;
 mod sender;
 
-use super::cause::cause;
 use super::peer::{Connection, Peer};
 use super::size::parse_size;
 use crate::status;
 use block::Block;
 use form::Format;
+use heka_plugin_api::cause;
 use heka_plugin_api::units::parse_duration;
 use pace::Pace;
 use report::{Progress, Report};

@@ -4,13 +4,13 @@ mod field;
 mod signature;
 
 use super::admin::client::Target;
-use super::cause::cause;
 use super::peer::Peer;
 use crate::status;
 use field::FieldArgument;
 use heka_heka::framing::write_frame;
 use heka_heka::protobuf::put_message;
 use heka_object::uuid_text;
+use heka_plugin_api::cause;
 use heka_plugin_api::{OwnedMessage, now, random_uuid};
 use signature::SignatureArguments;
 use std::io::Read;

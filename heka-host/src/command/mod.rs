@@ -2,7 +2,6 @@
 
 pub(crate) mod admin;
 pub(crate) mod cat;
-pub(crate) mod cause;
 pub(crate) mod check;
 mod config;
 pub(crate) mod flood;

@@ -1,6 +1,6 @@
 //! The host that `inject` and `flood` send to: its address, and a connection to it.
 
-use super::cause::cause;
+use heka_plugin_api::cause;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_error};
 use rustix::net::{SendFlags, send};

@@ -56,5 +56,5 @@ fn output_failure(name: &str, error: &io::Error) -> Result<bool, String> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(true);
     }
-    Err(format!("failed to write to `{name}`: {}", super::cause::cause(error)))
+    Err(format!("failed to write to `{name}`: {}", heka_plugin_api::cause(error)))
 }

@@ -1,5 +1,6 @@
 //! Finds the files of a configuration, reads and merges them.
 
+use heka_plugin_api::cause;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ pub fn load(path: &Path, environment: Option<Environment<'_>>) -> Result<Documen
             reading.fail(format!("{}: no *.toml or *.json file in this directory", path.display()));
         }
         Ok(files) => files.iter().for_each(|file| reading.read_file(file)),
-        Err(error) => reading.fail(format!("{}: failed to open: {}", path.display(), reason(&error))),
+        Err(error) => reading.fail(format!("{}: failed to open: {}", path.display(), cause(&error))),
     }
     reading.finish(environment)
 }
@@ -95,14 +96,6 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Says why an operation on a file failed, in the house's form.
-pub(super) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
-}
-
 /// Collects what the files of one configuration say.
 struct Reading {
     name: PathBuf,
@@ -128,7 +121,7 @@ impl Reading {
         let read =
             std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
-            return self.fail(format!("{}: failed to read: {}", path.display(), reason(&error)));
+            return self.fail(format!("{}: failed to read: {}", path.display(), cause(&error)));
         }
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return self.fail(format!("{}: longer than 4 MiB", path.display()));

@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use super::document::{Node, NodeValue};
 use super::faults::Faults;
-use super::load::{Environment, reason};
+use super::load::Environment;
+use heka_plugin_api::cause;
 
 /// Secrets and certificates fit easily; anything longer is a mistake.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -73,7 +74,7 @@ impl Resolver<'_, '_> {
             ));
         }
         if kind == "${file:" {
-            return read(name).map_err(|error| format!("failed to read `{name}`: {}", reason(&error)));
+            return read(name).map_err(|error| format!("failed to read `{name}`: {}", cause(&error)));
         }
         let Some(environment) = self.environment else {
             return Err(format!("`{kind}{name}}}`: this program offers no environment"));

@@ -9,7 +9,7 @@ use object::elf::{self, FileClass, FileHeader64, FileType, Machine};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::{LittleEndian, ReadCache};
 
-use super::problem::io_reason;
+use heka_plugin_api::cause;
 
 /// Bigger metadata is a broken file.
 const SECTION_BYTES_MAX: u64 = 1 << 20;
@@ -62,8 +62,7 @@ pub(super) fn read_metadata(file: &File, size: u64) -> Result<Vec<u8>, String> {
     }
     inside("the metadata", start, len)?;
     let mut bytes = vec![0; len as usize];
-    file.read_exact_at(&mut bytes, start)
-        .map_err(|error| format!("failed to read: {}", io_reason(&error)))?;
+    file.read_exact_at(&mut bytes, start).map_err(|error| format!("failed to read: {}", cause(&error)))?;
     Ok(bytes)
 }
 
@@ -72,7 +71,7 @@ fn check_identity(file: &File, size: u64) -> Result<(), String> {
     let mut identity = [0; IDENTITY_BYTES];
     let have = size.min(IDENTITY_BYTES as u64) as usize;
     file.read_exact_at(&mut identity[..have], 0)
-        .map_err(|error| format!("failed to read: {}", io_reason(&error)))?;
+        .map_err(|error| format!("failed to read: {}", cause(&error)))?;
     if size == 0 {
         return Err("not an ELF shared object: it is empty; copy it again".to_owned());
     }

@@ -9,7 +9,8 @@ use super::elf;
 use super::memory_file::{FILE_BYTES_MAX, MemoryFile, same_bytes};
 use super::metadata::{self, Metadata};
 use super::permission;
-use super::problem::{PluginProblem, io_reason};
+use super::problem::PluginProblem;
+use heka_plugin_api::cause;
 
 /// Says what is in a plugin file, once it is known to be loadable as far as that can be seen from outside.
 ///
@@ -45,8 +46,8 @@ fn open(path: &Path, owners: &[u32]) -> Result<(File, u64), String> {
     // A named pipe must not block us.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = rustix::fs::open(path, flags, Mode::empty());
-    let file = File::from(opened.map_err(|error| format!("failed to open: {}", io_reason(&error.into())))?);
-    let metadata = file.metadata().map_err(|error| format!("failed to read: {}", io_reason(&error)))?;
+    let file = File::from(opened.map_err(|error| format!("failed to open: {}", cause(&error.into())))?);
+    let metadata = file.metadata().map_err(|error| format!("failed to read: {}", cause(&error)))?;
     if !metadata.is_file() {
         return Err("not a regular file".to_owned());
     }

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
-use super::problem::{file_name, io_reason};
+use super::problem::file_name;
+use heka_plugin_api::cause;
 
 /// Bigger files are refused: they would fill the memory. Plugins with all their debug information have 10 MiB.
 pub(super) const FILE_BYTES_MAX: u64 = 512 << 20;
@@ -27,8 +28,7 @@ pub(super) struct MemoryFile {
 impl MemoryFile {
     /// Copies the file at `path`, which is open as `source`, from its start.
     pub(super) fn copy_of(source: &File, path: &Path) -> Result<Self, String> {
-        Self::copy(source, path)
-            .map_err(|error| format!("failed to copy it into memory: {}", io_reason(&error)))
+        Self::copy(source, path).map_err(|error| format!("failed to copy it into memory: {}", cause(&error)))
     }
 
     fn copy(mut source: &File, path: &Path) -> io::Result<Self> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::problem::io_reason;
+use heka_plugin_api::cause;
 
 const STICKY: u32 = 0o1000;
 
@@ -30,14 +30,14 @@ pub(super) fn check(path: &Path, opened: &fs::Metadata, owners: &[u32]) -> Resul
     let users = Users::read();
     let judge = Judge { own: rustix::process::geteuid().as_raw(), owners, users: &users };
     judge.check("it", Access::of(opened))?;
-    let real = path.canonicalize().map_err(|error| format!("failed to resolve: {}", io_reason(&error)))?;
-    let found = real.metadata().map_err(|error| format!("failed to resolve: {}", io_reason(&error)))?;
+    let real = path.canonicalize().map_err(|error| format!("failed to resolve: {}", cause(&error)))?;
+    let found = real.metadata().map_err(|error| format!("failed to resolve: {}", cause(&error)))?;
     if (found.dev(), found.ino()) != (opened.dev(), opened.ino()) {
         return Err("it was replaced while it was opened; try again".to_owned());
     }
     for directory in real.ancestors().skip(1) {
         let shown = format!("its directory `{}`", directory.display());
-        let metadata = directory.metadata().map_err(|error| format!("{shown}: {}", io_reason(&error)))?;
+        let metadata = directory.metadata().map_err(|error| format!("{shown}: {}", cause(&error)))?;
         judge.check(&shown, Access::of(&metadata))?;
     }
     Ok(())

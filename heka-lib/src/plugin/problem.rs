@@ -1,7 +1,6 @@
 //! What is wrong with a plugin file, a plugin directory or a plugin's name.
 
 use std::fmt;
-use std::io;
 use std::path::Path;
 
 /// Says in one line what is wrong with a plugin file, a plugin directory or the name of a plugin.
@@ -54,12 +53,4 @@ impl std::error::Error for PluginProblem {}
 /// The last part of a path, as lines about a plugin file name it.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// Says why an operation on a file failed, in the house's form.
-pub(super) fn io_reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -9,8 +9,9 @@ use heka_plugin_api::abi::{self, Entry};
 use super::kind::Kind;
 use super::loader::{self, LoadedFile};
 use super::metadata::{Metadata, PluginMetadata};
-use super::problem::{PluginProblem, io_reason};
+use super::problem::PluginProblem;
 use super::{file, unknown};
+use heka_plugin_api::cause;
 
 /// Knows which plugins there are, and loads a file when the first of its plugins is asked for.
 ///
@@ -76,7 +77,7 @@ impl Registry {
         match plugin_files(directory) {
             Ok(paths) => paths.into_iter().for_each(|path| self.add_file(path)),
             Err(error) => {
-                let why = format!("failed to read: {}; create it, or name another one", io_reason(&error));
+                let why = format!("failed to read: {}; create it, or name another one", cause(&error));
                 self.problems.push(PluginProblem::of_directory(directory, why));
             }
         }

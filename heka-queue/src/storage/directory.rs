@@ -1,8 +1,9 @@
 //! A directory of the real file system, locked against other processes.
 
 use super::{FreeBytes, Storage, StorageFile};
-use crate::error::{QueueError, QueueErrorKind, cause};
+use crate::error::{QueueError, QueueErrorKind};
 use crate::format::LOCK;
+use heka_plugin_api::cause;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};

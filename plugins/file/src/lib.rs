@@ -3,7 +3,6 @@
 mod identity;
 mod input;
 mod output;
-mod reason;
 mod tail;
 
 use heka_plugin_api::export_plugin;

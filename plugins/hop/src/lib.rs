@@ -11,7 +11,6 @@ mod intervals;
 mod link;
 mod output;
 pub mod protocol;
-mod reason;
 mod secret;
 #[cfg(test)]
 mod tests;

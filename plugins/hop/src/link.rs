@@ -1,6 +1,5 @@
 //! A connection's bytes, in the clear or inside TLS. Never blocks: what the socket doesn't take waits.
 
-use crate::reason;
 use crate::tls;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -52,7 +51,7 @@ impl Link {
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         self.last_sent = Instant::now();
         if let Some(tls) = &mut self.tls {
-            tls.writer().write_all(bytes).map_err(|why| reason::of(&why))?;
+            tls.writer().write_all(bytes).map_err(|why| heka_plugin_api::cause(&why))?;
         } else {
             let mut rest = bytes;
             while self.waiting.is_empty() && !rest.is_empty() {
@@ -73,7 +72,7 @@ impl Link {
                 match tls.write_tls(&mut Raw(&self.socket)) {
                     Ok(_) => {}
                     Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(()),
-                    Err(why) => return Err(reason::of(&why)),
+                    Err(why) => return Err(heka_plugin_api::cause(&why)),
                 }
             }
             return Ok(());
@@ -114,7 +113,7 @@ impl Link {
                 Ok(0) => return Ok(Received::End),
                 // Closed without a word, as a killed process does.
                 Err(why) if why.kind() == ErrorKind::UnexpectedEof => return Ok(Received::End),
-                Err(why) => return Err(reason::of(&why)),
+                Err(why) => return Err(heka_plugin_api::cause(&why)),
             }
             if room.len() - filled < TLS_READ_BYTES && filled > 0 {
                 return Ok(Received::Bytes(filled));
@@ -126,7 +125,7 @@ impl Link {
                     return Ok(Received::Bytes(filled));
                 }
                 Err(why) if why.kind() == ErrorKind::WouldBlock => return Ok(Received::Nothing),
-                Err(why) => return Err(reason::of(&why)),
+                Err(why) => return Err(heka_plugin_api::cause(&why)),
             }
             let handshaking = tls.is_handshaking();
             let processed = tls.process_new_packets().map_err(|why| tls::reason(&why, handshaking));

@@ -24,7 +24,10 @@ pub fn load(secret: Option<String>, file: Option<PathBuf>) -> Result<Option<Vec<
     let Some(path) = file else { return Ok(secret.map(String::into_bytes)) };
     let shown = path.display();
     let text = std::fs::read(&path).map_err(|why| {
-        PluginError::config(format!("secret_file: failed to read `{shown}`: {}", crate::reason::of(&why)))
+        PluginError::config(format!(
+            "secret_file: failed to read `{shown}`: {}",
+            heka_plugin_api::cause(&why)
+        ))
     })?;
     match text.trim_ascii() {
         [] => Err(PluginError::config(format!("secret_file: `{shown}` is empty"))),

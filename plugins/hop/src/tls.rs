@@ -136,7 +136,7 @@ fn unreadable(option: &str, path: &Path, why: &pem::Error) -> PluginError {
     let shown = path.display();
     match why {
         pem::Error::Io(why) => {
-            fault(option, &format!("failed to read `{shown}`: {}", crate::reason::of(why)))
+            fault(option, &format!("failed to read `{shown}`: {}", heka_plugin_api::cause(why)))
         }
         pem::Error::NoItemsFound => fault(option, &format!("`{shown}` holds none in PEM form")),
         _ => fault(option, &format!("`{shown}` is not in PEM form")),

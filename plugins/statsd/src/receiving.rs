@@ -87,7 +87,7 @@ impl Receiving {
             self.poller.wait(timeout)?;
         }
         let mut found = false;
-        while let Some(token) = self.poller.next() {
+        while let Some(token) = self.poller.next_ready() {
             match token {
                 WAKE => self.wake.drain(),
                 LISTENER => found |= self.accept()?,

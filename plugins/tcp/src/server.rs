@@ -2,7 +2,7 @@
 
 use crate::connections::{Connection, Connections};
 use heka_plugin_api::{Context, Counter, PluginError, Read, Reader};
-use heka_socket::{Listener, Notice, Poller, Wake, cause};
+use heka_socket::{Interest, Listener, Notice, Poller, Wake, cause};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,7 @@ impl Server {
         }
         let (mut left, mut found) = (CALL_BYTES, Read::Idle);
         while left > 0
-            && let Some(token) = self.poller.next()
+            && let Some(token) = self.poller.next_ready()
         {
             match token {
                 WAKE => self.wake.drain(),
@@ -152,7 +152,7 @@ impl Server {
             timeout = timeout.min(left);
             if left.is_zero() {
                 self.paused_until = None;
-                self.poller.ask(&self.listener, LISTENER, true).map_err(wait_failed)?;
+                self.poller.ask(&self.listener, LISTENER, Interest::Read).map_err(wait_failed)?;
             }
         }
         self.poller.wait(timeout).map_err(wait_failed)?;
@@ -258,7 +258,7 @@ impl Server {
             );
         }
         self.paused_until = Some(Instant::now() + ACCEPT_PAUSE);
-        let asked = self.poller.ask(&self.listener, LISTENER, false);
+        let asked = self.poller.ask(&self.listener, LISTENER, Interest::None);
         asked.map_err(|errno| PluginError::retry(format!("failed to pause accepting: {}", cause(errno))))
     }
 

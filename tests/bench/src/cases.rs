@@ -2,7 +2,7 @@
 
 use crate::data::{self, LINES, RARE};
 use crate::host::{Bench, show};
-use crate::{delivery, idle, in_process, network};
+use crate::{delivery, hop, idle, in_process, network};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -20,7 +20,11 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("idle", idle::idle),
     ("latency", network::latency),
     ("queue", delivery::queue),
-    ("hop", delivery::hop),
+    ("backlog", delivery::backlog),
+    ("hop", hop::plain),
+    ("tls", hop::tls),
+    ("agents", hop::agents),
+    ("answer", hop::answer),
 ];
 
 fn file_pipeline(input: &str, more_input: &str, chain: &str, encoder: &str, more: &str) -> String {

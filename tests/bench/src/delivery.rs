@@ -1,79 +1,16 @@
-//! What acknowledgement costs: queues on the disk, and the hop from host to host.
+//! What queues on the disk cost.
 
 use crate::data;
-use crate::host::{Bench, Served, show};
-use std::io::Read;
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::host::{Bench, OnDisk, show};
+use crate::sink::{LINE_BYTES, Sink};
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a queue on the disk is measured: longer than the page cache hides what the disk can't do.
 const QUEUE_SECONDS: u64 = 60;
-/// How long the other ones are measured.
-const SECONDS: u64 = 15;
-const LINE_BYTES: u64 = 200;
-
-/// A peer that reads and forgets; counts the bytes.
-struct Sink {
-    address: String,
-    bytes: Arc<AtomicU64>,
-}
-
-impl Sink {
-    fn open() -> Result<Sink, String> {
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?.to_string();
-        let bytes = Arc::new(AtomicU64::new(0));
-        let counted = bytes.clone();
-        std::thread::spawn(move || {
-            listener.incoming().flatten().for_each(|connection| drain(connection, &counted))
-        });
-        Ok(Sink { address, bytes })
-    }
-
-    /// Millions of lines in each second of the next `seconds`: their median.
-    fn rate(&self, seconds: u64) -> f64 {
-        per_second(seconds, || self.bytes.load(Ordering::Relaxed) as f64 / LINE_BYTES as f64)
-    }
-}
-
-fn drain(mut connection: TcpStream, counted: &AtomicU64) {
-    let mut buffer = vec![0; 1 << 20];
-    while let Ok(len @ 1..) = connection.read(&mut buffer) {
-        counted.fetch_add(len as u64, Ordering::Relaxed);
-    }
-}
-
-/// The median of how much `count` grows a second, in millions.
-fn per_second(seconds: u64, count: impl Fn() -> f64) -> f64 {
-    let mut rates = Vec::new();
-    for _ in 0..seconds.max(1) {
-        let (before, started) = (count(), Instant::now());
-        std::thread::sleep(Duration::from_secs(1));
-        rates.push((count() - before) / started.elapsed().as_secs_f64() / 1e6);
-    }
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
-}
-
-/// A directory on the disk, not in memory, for state that is to be durable.
-struct OnDisk(PathBuf);
-
-impl OnDisk {
-    fn new(bench: &Bench) -> Result<OnDisk, String> {
-        let path = bench.binaries.join(format!("bench-state-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|error| error.to_string())?;
-        Ok(OnDisk(path))
-    }
-}
-
-impl Drop for OnDisk {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+/// How many messages an outage leaves: about 10 GB.
+const BACKLOG_MESSAGES: u64 = 28_000_000;
 
 /// A file over TCP, with the queues in turn; then the disk for longer than the page cache helps.
 pub(crate) fn queue(bench: &Bench) -> Result<(), String> {
@@ -124,32 +61,54 @@ fn queued(bench: &Bench, settings: &str, seconds: u64) -> Result<f64, String> {
     Ok(rate)
 }
 
-/// Messages from an agent over the hop to a grater, and over TCP from there.
-pub(crate) fn hop(bench: &Bench) -> Result<(), String> {
-    let rate = bench.median(|| hopped(bench, "", ""))?;
-    show("agent -> hop (lz4) -> grater -> TCP", rate, "M/s", "1");
+/// What an outage left on the disk is sent once the peer is back: how fast, and in how much memory.
+pub(crate) fn backlog(bench: &Bench) -> Result<(), String> {
+    let state = OnDisk::new(bench)?;
+    let messages = bench.scaled(BACKLOG_MESSAGES);
+    let sink = Sink::open()?;
+    let config = |count: u64, address: &str| {
+        format!(
+            "[inputs.made]\nplugin = \"generate\"\npayload_bytes = {}\ncount = {count}\n\
+             [chains.default]\noutputs = [\"sink\"]\n\
+             [outputs.sink]\nplugin = \"tcp\"\naddress = \"{address}\"\nencoder = \"payload\"\n\
+             queue = {{ kind = \"disk\", max_bytes = \"64 GiB\" }}\n",
+            LINE_BYTES - 1
+        )
+    };
+    // Port 9 (discard) refuses where no such service runs.
+    let outage = bench.serve_in("outage", &config(messages, "127.0.0.1:9"), &state.0)?;
+    let queue = state.0.join("queues/sink");
+    let bytes = wait_until_still(&queue)?;
+    drop(outage);
+    let started = Instant::now();
+    let draining = bench.serve_in("drain", &config(1, &sink.address), &state.0)?;
+    let mut peak = 0.0_f64;
+    while sink.lines() < messages {
+        peak = peak.max(draining.resident_mib());
+        if started.elapsed() > Duration::from_secs(600) {
+            return Err(format!("{} of {messages} messages after 10 minutes", sink.lines()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let rate = messages as f64 / started.elapsed().as_secs_f64() / 1e6;
+    drop(draining);
+    show(&format!("a backlog of {:.1} GB -> TCP", bytes as f64 / 1e9), rate, "M/s", "");
+    let direct = queued(bench, "kind = \"memory\"", 5)?;
+    show("  generated -> queue in memory -> TCP", direct, "M/s", "");
+    show("  resident while it drains, at most", peak, "MiB", "100");
     Ok(())
 }
 
-fn hopped(bench: &Bench, agent_options: &str, grater_options: &str) -> Result<f64, String> {
-    let (sink, state) = (Sink::open()?, OnDisk::new(bench)?);
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let address = port.map_err(|error| error.to_string())?;
-    let grater = format!(
-        "[inputs.agents]\nplugin = \"hop\"\naddress = \"{address}\"\n{grater_options}\n\
-         [chains.default]\noutputs = [\"sink\"]\n\
-         [outputs.sink]\nplugin = \"tcp\"\naddress = \"{}\"\nencoder = \"payload\"\n",
-        sink.address
-    );
-    let agent = format!(
-        "[inputs.made]\nplugin = \"generate\"\npayload_bytes = {}\n[chains.default]\noutputs = [\"grater\"]\n\
-         [outputs.grater]\nplugin = \"hop\"\naddress = \"{address}\"\n{agent_options}\n",
-        LINE_BYTES - 1
-    );
-    let grater: Served = bench.serve_in("grater", &grater, &state.0.join("grater"))?;
-    let agent: Served = bench.serve_in("agent", &agent, &state.0.join("agent"))?;
-    std::thread::sleep(Duration::from_secs(2));
-    let rate = sink.rate(SECONDS.min(5));
-    drop((agent, grater));
-    Ok(rate)
+/// Waits until a queue grows no more; returns its bytes.
+fn wait_until_still(queue: &Path) -> Result<u64, String> {
+    let (mut bytes, mut still) = (0, 0);
+    while still < 3 {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = fs::read_dir(queue).map_or(0, |files| {
+            files.flatten().filter_map(|file| file.metadata().ok()).map(|found| found.len()).sum()
+        });
+        still = if now == bytes && now > 0 { still + 1 } else { 0 };
+        bytes = now;
+    }
+    Ok(bytes)
 }

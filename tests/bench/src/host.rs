@@ -32,6 +32,11 @@ impl Bench {
         (count * self.scale / 100).max(1)
     }
 
+    /// How often each figure is measured.
+    pub(crate) fn runs(&self) -> usize {
+        self.runs
+    }
+
     /// The median of all runs.
     pub(crate) fn median(&self, mut run: impl FnMut() -> Result<f64, String>) -> Result<f64, String> {
         let figures: Result<Vec<f64>, String> = (0..self.runs).map(|_| run()).collect();
@@ -149,13 +154,30 @@ impl Drop for Served {
     }
 }
 
+/// A directory on the disk, not in memory, for state that is to be durable.
+pub(crate) struct OnDisk(pub(crate) PathBuf);
+
+impl OnDisk {
+    pub(crate) fn new(bench: &Bench) -> Result<OnDisk, String> {
+        let path = bench.binaries.join(format!("bench-state-{}", std::process::id()));
+        fs::create_dir_all(&path).map_err(|error| error.to_string())?;
+        Ok(OnDisk(path))
+    }
+}
+
+impl Drop for OnDisk {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 fn resident_mib(child: &Child, key: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(key)).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -2,20 +2,23 @@
 //!
 //! Every figure is the median of `--runs` runs (5). Files are in memory (`/dev/shm`), so that no disk is measured.
 
+mod agent;
 mod cases;
 mod data;
 mod delivery;
+mod hop;
 mod host;
 mod idle;
 mod in_process;
 mod network;
+mod sink;
 
 use host::Bench;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: heka-bench [--runs N] [--scale PERCENT] [FIGURE...]
-figures: pipeline matchers file keep parse tcp idle latency queue hop (all without an argument)";
+figures: pipeline matchers file keep parse tcp idle latency queue backlog hop tls agents answer (all without an argument)";
 
 fn main() -> ExitCode {
     let Some((bench, figures)) = arguments() else {

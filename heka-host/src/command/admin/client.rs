@@ -1,8 +1,8 @@
 //! One request to a host's admin endpoint.
 
 use crate::admin::ShortPath;
-use crate::command::cause::cause;
 use heka_lib::config::{HostConfig, Token};
+use heka_plugin_api::cause;
 use serde_json::Value;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,7 +1,7 @@
 //! One stream of frames: reads, cuts, and notices what lies between the frames.
 
-use crate::command::cause::cause;
 use heka_lib::splitter::{FrameLimit, FrameSink, LongFrames, SplitCounts, Splitter, SplitterConfig};
+use heka_plugin_api::cause;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! What the messages say: filler, or lines of a file.
 
-use crate::command::cause::cause;
+use heka_plugin_api::cause;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;

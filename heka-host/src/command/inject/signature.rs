@@ -1,8 +1,8 @@
 //! The signature that `inject` puts on its frame.
 
-use crate::command::cause::cause;
 use heka_heka::framing::{self, FrameSignature, SIGNER_BYTES_MAX};
 use heka_heka::signing::{HashFunction, SigningKey};
+use heka_plugin_api::cause;
 use std::path::PathBuf;
 
 /// Who signs the message.

@@ -2,7 +2,7 @@
 
 use super::cat::{Choice, print};
 use crate::command::cat::printer::Format;
-use crate::command::cause::cause;
+use heka_plugin_api::cause;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;

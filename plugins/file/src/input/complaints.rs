@@ -1,6 +1,6 @@
 //! Log lines about one path, at a limited rate.
 
-use crate::reason::reason;
+use heka_plugin_api::cause;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io;
@@ -27,7 +27,7 @@ impl Complaints {
     /// Warns that something failed with a path, unless it was said lately.
     pub fn failed(&mut self, path: &Path, what: &str, error: &io::Error) {
         if self.is_due(path) {
-            let (instance, path, why) = (&self.instance, path.display(), reason(error));
+            let (instance, path, why) = (&self.instance, path.display(), cause(error));
             log::warn!("input `{instance}`: failed to {what} `{path}`: {why}; trying again");
         }
     }

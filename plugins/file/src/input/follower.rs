@@ -8,7 +8,7 @@ use super::patterns::Patterns;
 use super::positions::Positions;
 use super::watcher::{Change, Watcher};
 use crate::identity::Identity;
-use crate::reason::reason;
+use heka_plugin_api::cause;
 use heka_plugin_api::{Context, Counter, PluginError, Read, Reader, StopSignal};
 use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
@@ -456,12 +456,12 @@ fn watcher(config: &Config, stop: &StopSignal, complaints: &Complaints) -> Resul
     let failed = |error: &io::Error| {
         PluginError::retry(format!(
             "failed to set up inotify: {}; raise fs.inotify.max_user_instances, or set watch = \"poll\"",
-            reason(error)
+            cause(error)
         ))
     };
     match Watcher::new(with_inotify, stop) {
         Err(error) if config.watch == Watch::Auto => {
-            complaints.note(format_args!("failed to set up inotify: {}; polling instead", reason(&error)));
+            complaints.note(format_args!("failed to set up inotify: {}; polling instead", cause(&error)));
             Watcher::new(false, stop).map_err(|error| failed(&error))
         }
         result => result.map_err(|error| failed(&error)),

@@ -3,7 +3,7 @@
 
 use super::complaints::Complaints;
 use super::position_text::{self, Kept};
-use crate::reason::reason;
+use heka_plugin_api::cause;
 use heka_plugin_api::fault_point;
 use rustix::event::{EventfdFlags, eventfd};
 use std::fs::{self, File};
@@ -63,7 +63,7 @@ impl PositionFile {
                 return Loaded { patterns, streams, is_lost: false };
             }
             Err(error) => {
-                let why = reason(&error);
+                let why = cause(&error);
                 return self.load_old(&why, complaints);
             }
         };
@@ -77,7 +77,7 @@ impl PositionFile {
         let aside = self.path.with_extension("bad");
         let moved = match fs::rename(&self.path, &aside) {
             Ok(()) => format!("moved to `{}`", aside.display()),
-            Err(error) => format!("and can't be moved to `{}`: {}", aside.display(), reason(&error)),
+            Err(error) => format!("and can't be moved to `{}`: {}", aside.display(), cause(&error)),
         };
         let old = self.read_old();
         let what = match old {

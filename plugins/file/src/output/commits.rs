@@ -30,7 +30,7 @@
 //! when more than `PLACES_MAX` (or twice the files that may be open) are taken: that of the oldest commit first.
 
 use super::commit::{COMMIT_BYTES, Commit};
-use crate::reason::reason;
+use heka_plugin_api::cause;
 use heka_plugin_api::fault_point;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -101,13 +101,13 @@ impl Commits {
                     "output `{instance}`: failed to make `{}`: {}; after a crash its files may end with a torn \
                      record, and messages may be written again",
                     path.display(),
-                    reason(&error)
+                    cause(&error)
                 );
                 return Ok(commits);
             }
-            Err(error) => return Err(format!("failed to open `{}`: {}", path.display(), reason(&error))),
+            Err(error) => return Err(format!("failed to open `{}`: {}", path.display(), cause(&error))),
         };
-        let failed = |error: io::Error| format!("failed to read `{}`: {}", path.display(), reason(&error));
+        let failed = |error: io::Error| format!("failed to read `{}`: {}", path.display(), cause(&error));
         let content = fs::read(&path).map_err(failed)?;
         let file = match problem(&content) {
             None => {

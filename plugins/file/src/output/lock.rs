@@ -1,6 +1,6 @@
 //! Keeps two writers from one file.
 
-use crate::reason::reason;
+use heka_plugin_api::cause;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{self, File, Metadata};
@@ -21,7 +21,7 @@ pub fn lock(file: &File, metadata: &Metadata) -> Result<(), String> {
             Some(pid) => format!("process {pid}{} writes to it", name(pid)),
             None => "another process writes to it".to_owned(),
         }),
-        Err(error) => Err(reason(&error.into())),
+        Err(error) => Err(cause(&error.into())),
     }
 }
 

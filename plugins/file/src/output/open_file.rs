@@ -5,8 +5,8 @@ use super::commits::Commits;
 use super::directory::{self, Modes};
 use super::lock::lock;
 use crate::identity::Identity;
-use crate::reason::reason;
 use crate::tail::Tail;
+use heka_plugin_api::cause;
 use heka_plugin_api::fault_point;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fdatasync, fsync, openat, statat};
 use std::ffi::OsStr;
@@ -111,9 +111,9 @@ impl OpenFile {
         let whole = base.map_or_else(|| relative.to_owned(), |base| base.join(relative));
         let failed = |error: io::Error| match base {
             Some(_) if directory::is_hopeless(&error) => {
-                Failure::Never(format!("can't write to `{}`: {}", whole.display(), reason(&error)))
+                Failure::Never(format!("can't write to `{}`: {}", whole.display(), cause(&error)))
             }
-            _ => Failure::later("open", &whole, &reason(&error)),
+            _ => Failure::later("open", &whole, &cause(&error)),
         };
         for _ in 0..OPEN_ATTEMPTS {
             let (directory, name) = match base {
@@ -418,6 +418,6 @@ impl OpenFile {
     }
 
     fn failed(&self, what: &str, error: &io::Error) -> Failure {
-        Failure::later(what, &self.spot.path, &reason(error))
+        Failure::later(what, &self.spot.path, &cause(error))
     }
 }

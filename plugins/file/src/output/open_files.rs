@@ -5,7 +5,7 @@ use super::config::{Config, Sync, octal};
 use super::directory::Modes;
 use super::open_file::{Delivered, Failure, OpenFile};
 use super::rotation::{prune, rotate};
-use crate::reason::reason;
+use heka_plugin_api::cause;
 use heka_plugin_api::fault_point;
 use rustix::fs::syncfs;
 use std::collections::HashMap;
@@ -130,7 +130,7 @@ impl OpenFiles {
         wall: i64,
     ) -> Result<(), (usize, Failure)> {
         let Some(file) = self.files.get_mut(path) else { return Ok(()) };
-        let failed = |(written, error): (usize, io::Error)| (written, reason(&error));
+        let failed = |(written, error): (usize, io::Error)| (written, cause(&error));
         match file.append(records).map_err(failed) {
             Ok(()) => {
                 file.written_at = wall;
@@ -252,7 +252,7 @@ impl OpenFiles {
         }
         result?;
         let synced = self.commits.sync(state_dir);
-        synced.map_err(|error| Failure::later("sync", &state_dir.join("commits"), &reason(&error)))?;
+        synced.map_err(|error| Failure::later("sync", &state_dir.join("commits"), &cause(&error)))?;
         match &self.lost {
             Some(_) => Err(Failure::Later(
                 "what a failed sync lost is not written again yet; a restart does it".to_owned(),
@@ -276,7 +276,7 @@ impl OpenFiles {
             };
             if let Err(error) = synced.and_then(|()| self.commits.mark_closed_synced()) {
                 self.closed_unsynced = true;
-                return Err(Failure::Later(format!("failed to sync closed files: {}", reason(&error))));
+                return Err(Failure::Later(format!("failed to sync closed files: {}", cause(&error))));
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Renames full files, `path.YYYYMMDDTHHMMSS.N`, and deletes the oldest of them.
 
 use super::open_file::{Failure, Spot};
-use crate::reason::reason;
+use heka_plugin_api::cause;
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Renames a file to the first free name of this time (UTC, in ns since 1970).
 pub fn rotate(spot: &Spot, now: i64) -> Result<(), Failure> {
-    let failed = |error: Errno| Failure::later("rotate", &spot.path, &reason(&error.into()));
+    let failed = |error: Errno| Failure::later("rotate", &spot.path, &cause(&error.into()));
     for number in 1.. {
         let name = rotated_name(&spot.name, now, number);
         match statat(spot.at(), &name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -36,7 +36,7 @@ pub fn prune(spot: &Spot, keep: usize) {
         log::warn!(
             "failed to delete old files of `{}`: {}; trying again",
             spot.path.display(),
-            reason(&error)
+            cause(&error)
         );
     }
 }

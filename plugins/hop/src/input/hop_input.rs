@@ -148,7 +148,7 @@ impl HopInput {
 fn open_sources(context: &Context) -> Result<Sources, PluginError> {
     let directory = context.state_dir();
     let (sources, complaint) = Sources::open(directory).map_err(|why| {
-        let (shown, why) = (directory.display(), crate::reason::of(&why));
+        let (shown, why) = (directory.display(), heka_plugin_api::cause(&why));
         PluginError::retry(format!("failed to open `acknowledged` in `{shown}`: {why}"))
     })?;
     if let Some(complaint) = complaint {

@@ -8,7 +8,6 @@ mod counters;
 mod greeting;
 mod hop_input;
 mod listener;
-mod poller;
 mod server;
 mod source;
 mod sources;

@@ -8,7 +8,6 @@ use super::connection::{Connection, Connections, Phase, locked};
 use super::counters::Counters;
 use super::greeting::Manners;
 use super::listener::Listener;
-use super::poller::{Interest, Poller};
 use super::sources::Sources;
 use crate::complaints::Complaints;
 use crate::link::Received;
@@ -16,7 +15,7 @@ use crate::protocol::{
     Fault, Frame, FrameKind, HEADER_BYTES_MAX, Limits as FrameLimits, Rejected, Unpacker, push_frame,
 };
 use heka_plugin_api::{PluginError, Read, Reader};
-use heka_socket::{Wake, cause};
+use heka_socket::{Interest, Poller, Wake, cause};
 use rustix::io::Errno;
 use rustls::ServerConfig;
 use std::sync::Arc;
@@ -137,7 +136,7 @@ impl Server {
         }
         let (mut left, mut found) = (CALL_BYTES, false);
         while left > 0
-            && let Some(token) = self.poller.next()
+            && let Some(token) = self.poller.next_ready()
         {
             found = true;
             match token {

@@ -156,7 +156,7 @@ impl Sources {
             ranges: source.acknowledged.ranges().to_vec(),
         };
         if let Err(why) = self.file.write(&place) {
-            let (path, why) = (self.file.path().display(), crate::reason::of(&why));
+            let (path, why) = (self.file.path().display(), heka_plugin_api::cause(&why));
             self.complaints.warn(|| {
                 format!(
                     "input `{instance}`: failed to write `{path}`: {why}; after a crash agents may send again what was acknowledged"

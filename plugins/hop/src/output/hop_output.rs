@@ -45,7 +45,7 @@ impl Output for HopOutput {
     fn open(config: Config, context: &mut Context) -> Result<Self, PluginError> {
         let counters = Counters::new(context);
         let batching = Batching::new(config.compression.codec())
-            .map_err(|why| PluginError::config(format!("compression: {}", crate::reason::of(&why))))?;
+            .map_err(|why| PluginError::config(format!("compression: {}", heka_plugin_api::cause(&why))))?;
         context.set_ticker(TICK_INTERVAL);
         Ok(HopOutput {
             counters,

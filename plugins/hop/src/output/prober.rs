@@ -76,7 +76,7 @@ impl Prober {
             of_thread.is_done.store(true, Ordering::Release);
         };
         let thread = std::thread::Builder::new().name("hop probe".to_owned()).spawn(run);
-        let thread = thread.map_err(|why| crate::reason::of(&why))?;
+        let thread = thread.map_err(|why| heka_plugin_api::cause(&why))?;
         Ok(Prober { shared, thread: Some(thread) })
     }
 

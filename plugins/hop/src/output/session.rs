@@ -66,7 +66,7 @@ impl Session {
         let rest = dialed.rest;
         let thread =
             std::thread::Builder::new().name("hop listen".to_owned()).spawn(move || listening.run(&rest));
-        let thread = Some(thread.map_err(|why| crate::reason::of(&why))?);
+        let thread = Some(thread.map_err(|why| heka_plugin_api::cause(&why))?);
         let batch_bytes_max = usize::try_from(dialed.ready.batch_bytes_max).unwrap_or(usize::MAX);
         Ok(Session { number, lane, wire, thread, batch_bytes_max })
     }

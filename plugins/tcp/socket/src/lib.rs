@@ -1,9 +1,9 @@
-//! Addresses, sockets and waiting: what the plugins `tcp`, `udp`, `statsd` and `stdio` share.
+//! Addresses, sockets and waiting: what the plugins `tcp`, `udp`, `statsd`, `hop` and `stdio` share.
 //!
 //! An [`Address`] is what a config names; [`bind`] makes sockets of it for an input, takes care of the file that a
-//! unix socket has, and says why it could not. A [`Wake`] ends the wait for a socket or another file when the
-//! instance is asked to stop. A [`Listener`] takes connections, a
-//! [`Poller`] says which of many sockets are ready, a [`Notice`] keeps warnings rare. [`PayloadLines`] is what an output writes to a stream where no encoder is named.
+//! unix socket has, and says why it could not; a [`Listener`] takes connections. A [`Wake`] ends the wait for a socket or
+//! another file when the instance is asked to stop; a [`Poller`] waits for many. A [`Notice`] keeps warnings rare.
+//! [`PayloadLines`] is what an output writes to a stream where no encoder is named.
 
 mod address;
 mod address_file;
@@ -26,7 +26,7 @@ pub use file_mode::{check_mode, parse_mode};
 pub use listener::{ListenOptions, Listener};
 pub use notice::Notice;
 pub use payload_lines::{PayloadLines, whole_messages};
-pub use poller::Poller;
+pub use poller::{Interest, Poller};
 pub use socket::{bound_name, open_socket, set_receive_buffer};
 pub use socket_file::SocketFile;
 pub use wake::{Waited, Wake};

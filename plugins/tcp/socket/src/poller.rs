@@ -12,8 +12,7 @@ const ROUND_SOCKETS: usize = 256;
 
 /// Waits for sockets, and hands out those that are ready in rounds, each of them once a round.
 ///
-/// Level-triggered: a socket that was not read to its end is simply in the next round again, without any call to say
-/// so.
+/// Level-triggered: a socket that was not read to its end is in the next round again.
 pub struct Poller {
     epoll: OwnedFd,
     /// Tokens of the sockets that are ready.
@@ -21,37 +20,50 @@ pub struct Poller {
     next: usize,
 }
 
+/// What to wait for at a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interest {
+    /// Nothing.
+    None,
+    /// Something to read.
+    Read,
+    /// Something to read, or room to write.
+    Both,
+}
+
+impl Interest {
+    fn flags(self) -> epoll::EventFlags {
+        match self {
+            Interest::None => epoll::EventFlags::empty(),
+            Interest::Read => epoll::EventFlags::IN,
+            Interest::Both => epoll::EventFlags::IN | epoll::EventFlags::OUT,
+        }
+    }
+}
+
 impl Poller {
-    /// Makes one without sockets.
-    ///
-    /// # Errors
-    /// The system's.
+    /// Makes one that waits for nothing yet.
     pub fn new() -> Result<Poller, Errno> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Poller { epoll, round: Vec::with_capacity(ROUND_SOCKETS), next: 0 })
     }
 
-    /// Adds a socket; closing it takes it out again.
-    ///
-    /// # Errors
-    /// The system's.
+    /// Adds a socket to be read; closing it takes it out again.
     pub fn add(&self, socket: impl AsFd, token: u64) -> Result<(), Errno> {
-        epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
+        epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), Interest::Read.flags())
     }
 
-    /// Stops or goes on asking for a socket.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn ask(&self, socket: impl AsFd, token: u64, wanted: bool) -> Result<(), Errno> {
-        let flags = if wanted { epoll::EventFlags::IN } else { epoll::EventFlags::empty() };
-        epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), flags)
+    /// Waits for something else at a socket from now on.
+    pub fn ask(&self, socket: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), interest.flags())
+    }
+
+    /// Takes a socket out that stays open elsewhere.
+    pub fn remove(&self, socket: impl AsFd) {
+        let _ = epoll::delete(&self.epoll, socket);
     }
 
     /// Waits for the next round.
-    ///
-    /// # Errors
-    /// The system's.
     pub fn wait(&mut self, timeout: Duration) -> Result<(), Errno> {
         self.round.clear();
         self.next = 0;
@@ -65,9 +77,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Returns the token of the round's next socket.
-    #[expect(clippy::should_implement_trait, reason = "a round is not an iterator: sockets may be added meanwhile")]
-    pub fn next(&mut self) -> Option<u64> {
+    /// Returns the token of the round's next socket that is ready.
+    pub fn next_ready(&mut self) -> Option<u64> {
         let token = *self.round.get(self.next)?;
         self.next += 1;
         Some(token)

@@ -2,11 +2,10 @@
 
 use super::{ACCEPT_PAUSE, LISTENER, ROUND_ACCEPTS, Server, shortened, wait_failed};
 use crate::input::connection::{Connection, Greeting, Phase, locked};
-use crate::input::poller::Interest;
 use crate::link::Link;
 use crate::protocol::Frame;
 use heka_plugin_api::PluginError;
-use heka_socket::cause;
+use heka_socket::{Interest, cause};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustls::ServerConnection;
