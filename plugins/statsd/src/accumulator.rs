@@ -85,7 +85,9 @@ impl Accumulator {
 
     /// Goes on with other options.
     pub fn set_settings(&mut self, settings: Settings) {
+        let rollup = self.form.rollup.take();
         self.form = Form::new(&settings);
+        self.form.rollup = rollup;
         self.memory.set_max(settings.samples_memory);
         self.settings = settings;
     }
@@ -93,6 +95,16 @@ impl Accumulator {
     /// Returns how many metrics are kept.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// Says why names are refused, and what to do.
+    pub fn refusal(&self) -> String {
+        let (kept, settings) = (self.len(), &self.settings);
+        format!(
+            "metrics were refused: {kept} of {} names are taken, or names are longer than {} bytes or have no letter or \
+             digit; raise `names_max` or `name_bytes_max`, or let idle ones go with `forget_after`",
+            settings.names_max, settings.name_bytes_max
+        )
     }
 
     /// Adds an integer of a metric without tags; most values are such.
@@ -116,15 +128,14 @@ impl Accumulator {
 
     /// Adds one value of a metric; `tags` as a line has them.
     pub fn add(&mut self, name: &[u8], tags: &[u8], value: Value<'_>) {
-        let tags = if self.settings.keep_tags { tags } else { b"" };
         if let Some(number) = self.slot_of(name, tags, value.kind()) {
             self.apply(number, value);
         }
     }
 
     /// Adds what another statsd tells of a timer or histogram.
-    pub fn merge_timings(&mut self, name: &[u8], kind: Kind, timed: &Timed<'_>) {
-        let Some(number) = self.slot_of(name, b"", kind) else { return };
+    pub fn merge_timings(&mut self, name: &[u8], tags: &[u8], kind: Kind, timed: &Timed<'_>) {
+        let Some(number) = self.slot_of(name, tags, kind) else { return };
         let slot = &mut self.slots[number];
         if let Data::Timings(timings) = &mut slot.data {
             self.tally.metrics += 1;
@@ -137,9 +148,9 @@ impl Accumulator {
     ///
     /// # Errors
     /// If the bytes are not members.
-    pub fn merge_members(&mut self, name: &[u8], bytes: &[u8]) -> Result<(), &'static str> {
+    pub fn merge_members(&mut self, name: &[u8], tags: &[u8], bytes: &[u8]) -> Result<(), &'static str> {
         let max = self.settings.set_members_max;
-        let Some(number) = self.slot_of(name, b"", Kind::Set) else { return Ok(()) };
+        let Some(number) = self.slot_of(name, tags, Kind::Set) else { return Ok(()) };
         let slot = &mut self.slots[number];
         if let Data::Members(members) = &mut slot.data {
             self.tally.metrics += 1;
@@ -150,8 +161,8 @@ impl Accumulator {
     }
 
     /// Makes sure that a metric is known of which there is nothing to add.
-    pub fn touch(&mut self, name: &[u8], kind: Kind) {
-        self.slot_of(name, b"", kind);
+    pub fn touch(&mut self, name: &[u8], tags: &[u8], kind: Kind) {
+        self.slot_of(name, tags, kind);
     }
 
     #[inline]
@@ -194,8 +205,8 @@ impl Accumulator {
     }
 
     /// Returns the slot of a metric as clients name it, a new one if need be; `None` if it is refused.
-    #[cold]
     fn slot_of(&mut self, name: &[u8], tags: &[u8], kind: Kind) -> Option<usize> {
+        let tags = if self.settings.keep_tags { tags } else { b"" };
         if name.len() + tags.len() > self.settings.name_bytes_max {
             self.tally.names_refused += 1;
             return None;

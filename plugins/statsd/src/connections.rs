@@ -99,7 +99,10 @@ mod tests {
         let (mut connection, mut room, mut all) = (Connection::new(ours.into()), Vec::new(), Vec::new());
         for piece in pieces {
             theirs.write_all(piece).unwrap();
-            assert_eq!(connection.read(&mut room, |lines| all.extend_from_slice(lines)), Found::Some(piece.len()));
+            assert_eq!(
+                connection.read(&mut room, |lines| all.extend_from_slice(lines)),
+                Found::Some(piece.len())
+            );
         }
         drop(theirs);
         assert_eq!(connection.read(&mut room, |lines| all.extend_from_slice(lines)), Found::End);

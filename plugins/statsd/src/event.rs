@@ -33,7 +33,11 @@ fn write_titled(line: &[u8], message: &mut MessageBuilder<'_>) -> Result<(), &'s
     if sections.first().is_some_and(|byte| *byte != b'|') {
         return Err(WRONG);
     }
-    message.message_type("datadog.event").severity(6).payload(unescaped(text)).field("title", &*unescaped(title));
+    message
+        .message_type("datadog.event")
+        .severity(6)
+        .payload(unescaped(text))
+        .field("title", &*unescaped(title));
     write_sections(sections, message);
     Ok(())
 }
@@ -48,7 +52,11 @@ fn write_check(check: &[u8], message: &mut MessageBuilder<'_>) -> Result<(), &'s
         Some(b"3") => (3, 5),
         _ => return Err("the status of a service check is none of 0, 1, 2, 3"),
     };
-    message.message_type("datadog.check").severity(severity).field("name", Value::String(name)).field("status", status);
+    message
+        .message_type("datadog.check")
+        .severity(severity)
+        .field("name", Value::String(name))
+        .field("status", status);
     write_sections(parts.next().unwrap_or_default(), message);
     Ok(())
 }
@@ -130,7 +138,8 @@ mod tests {
         let message = written(line.as_bytes()).unwrap();
         let message = message.view();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut shown = format!("{} {} {:?}", text(message.message_type()), message.severity(), text(message.payload()));
+        let mut shown =
+            format!("{} {} {:?}", text(message.message_type()), message.severity(), text(message.payload()));
         for field in message.fields() {
             shown += &format!(" {}={:?}", text(field.name()), field.value(0).unwrap());
         }
@@ -160,7 +169,15 @@ mod tests {
 
     #[test]
     fn other_lines_are_refused() {
-        for line in ["_e{", "_e{5,4}", "_e{5,4}:title", "_e{5,9}:title|text", "_e{1,1}:title|text", "_e{x,1}:a|b", "_e{1}:a|b"] {
+        for line in [
+            "_e{",
+            "_e{5,4}",
+            "_e{5,4}:title",
+            "_e{5,9}:title|text",
+            "_e{1,1}:title|text",
+            "_e{x,1}:a|b",
+            "_e{1}:a|b",
+        ] {
             assert!(written(line.as_bytes()).unwrap_err().starts_with("the lengths"), "{line}");
         }
         for line in ["_sc|", "_sc|x", "_sc|x|4", "_sc|x|two"] {

@@ -12,6 +12,9 @@ use heka_plugin_api::{MessageBuilder, Value};
 /// Type of the messages.
 pub const MESSAGE_TYPE: &str = "heka.statmetric";
 
+/// Field of messages that a filter emits: which one.
+pub const ROLLUP_FIELD: &str = "rollup";
+
 /// The names of what a percentile tells.
 struct Percentile {
     percent: f64,
@@ -43,6 +46,8 @@ pub struct Form {
     percentiles: Vec<Percentile>,
     statistics: Statistics,
     emit_sketches: bool,
+    /// Which filter tells them.
+    pub rollup: Option<String>,
 }
 
 /// The time of a flush.
@@ -73,6 +78,7 @@ impl Form {
             percentiles: settings.percent_threshold.iter().map(|percent| Percentile::new(*percent)).collect(),
             statistics: settings.timer_statistics,
             emit_sketches: settings.emit_sketches,
+            rollup: None,
         }
     }
 
@@ -96,9 +102,16 @@ impl Form {
                 field.extend_from_slice(key);
                 message.field(&field, Value::String(value));
             }
-            message.field("interval", time.seconds);
+            self.write_frame(time, message);
         }
         figures
+    }
+
+    fn write_frame(&self, time: FlushTime, message: &mut MessageBuilder<'_>) {
+        message.field("interval", time.seconds);
+        if let Some(rollup) = &self.rollup {
+            message.field(ROLLUP_FIELD, rollup);
+        }
     }
 
     /// Writes how many metrics were told.
@@ -114,7 +127,7 @@ impl Form {
         write_rest(count, time, lines);
         if let Some(message) = message {
             begin(message, time).field("name", "numStats").field("kind", "internal");
-            message.field("interval", time.seconds);
+            self.write_frame(time, message);
             message.field("value", value(count)).payload(&lines);
         }
     }

@@ -179,7 +179,10 @@ impl LineSink for Taking<'_, '_> {
         if malformed.notice.is_due() {
             let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES)]);
             let count = std::mem::take(&mut malformed.unshown);
-            log::warn!("input `{instance}`: {count} malformed since the last such line; the latest `{}`: {reason}", shown.escape_debug());
+            log::warn!(
+                "input `{instance}`: {count} malformed since the last such line; the latest `{}`: {reason}",
+                shown.escape_debug()
+            );
         }
     }
 }
@@ -254,13 +257,17 @@ impl Input for StatsdInput {
                 self.clock = old.clock.clone();
                 self.clock.set(settings.flush_interval, settings.align);
                 self.accumulator.set_settings(settings);
-                let mut receiving = old.receiving.take().ok_or_else(|| PluginError::fatal("has no sockets"))?;
+                let mut receiving =
+                    old.receiving.take().ok_or_else(|| PluginError::fatal("has no sockets"))?;
                 receiving.hand_over(&self.stop, self.reads_max, self.connections_max);
                 receiving
             }
             None => {
                 let wake = Wake::watching(&self.stop).map_err(failed)?;
-                self.clock = FlushClock::new(self.accumulator.settings.flush_interval, self.accumulator.settings.align);
+                self.clock = FlushClock::new(
+                    self.accumulator.settings.flush_interval,
+                    self.accumulator.settings.align,
+                );
                 Receiving::new(wake, self.reads_max, self.connections_max).map_err(failed)?
             }
         };
@@ -278,7 +285,9 @@ impl Input for StatsdInput {
         timeout: Duration,
         context: &mut Context,
     ) -> Result<Read, PluginError> {
-        let Some(mut receiving) = self.receiving.take() else { return Err(PluginError::fatal("was not started")) };
+        let Some(mut receiving) = self.receiving.take() else {
+            return Err(PluginError::fatal("was not started"));
+        };
         let received = self.receive(&mut receiving, reader, timeout, context);
         self.count(&mut receiving, context);
         self.receiving = Some(receiving);
@@ -303,7 +312,8 @@ impl StatsdInput {
     /// Binds the sockets for datagrams; `None` if those of the predecessor go on.
     fn bind_sockets(&self, old: Option<&mut Self>) -> Result<Option<Option<Sockets>>, PluginError> {
         let Some(options) = &self.datagrams else { return Ok(Some(None)) };
-        let is_same = |old: &&mut Self| old.datagrams.as_ref().is_some_and(|one| one.address == options.address);
+        let is_same =
+            |old: &&mut Self| old.datagrams.as_ref().is_some_and(|one| one.address == options.address);
         let running = old.filter(is_same).and_then(|old| old.receiving.as_mut()?.sockets.as_mut());
         match running {
             Some(sockets) => sockets.adjust(options).map(|()| None),
@@ -403,12 +413,7 @@ impl StatsdInput {
         counters.names_refused.add(tally.names_refused);
         counters.members_refused.add(tally.members_refused);
         if tally.names_refused > 0 && self.refused.is_due() {
-            let (instance, settings) = (context.instance(), &self.accumulator.settings);
-            log::warn!(
-                "input `{instance}`: metrics were refused: {} of {} names are taken, or their names are longer than {} bytes or have no letter or digit; \
-                 raise `names_max` or `name_bytes_max`, or let idle ones go with `forget_after`",
-                self.accumulator.len(), settings.names_max, settings.name_bytes_max
-            );
+            log::warn!("input `{}`: {}", context.instance(), self.accumulator.refusal());
         }
         let now = Instant::now();
         if now >= self.drops_look || sockets.datagrams == 0 {

@@ -1,6 +1,7 @@
 //! Adds up metrics: input `statsd`, filter `stat_rollup`.
 //!
-//! [`line`](self) reads what clients send, the accumulator adds it up by name, a flush tells it in messages.
+//! `line` reads what clients send, `accumulator` adds it up by name, `flush` tells it in messages of the type
+//! `heka.statmetric`.
 
 mod accumulator;
 mod clock;
@@ -16,6 +17,7 @@ mod metric;
 mod name;
 mod number;
 mod receiving;
+mod rollup;
 mod settings;
 mod sketch;
 mod slot;
@@ -24,7 +26,9 @@ mod timings;
 
 use heka_plugin_api::export_plugin;
 use input::StatsdInput;
+use rollup::StatRollupFilter;
 
 export_plugin! {
     input "statsd" => StatsdInput,
+    filter "stat_rollup" => StatRollupFilter,
 }

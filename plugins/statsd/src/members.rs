@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn members_are_counted_once_and_no_more_than_allowed() {
         let mut members = Members::default();
-        let taken: Vec<bool> = ["a", "b", "a", "c", "b"].iter().map(|one| members.insert(one.as_bytes(), 2)).collect();
+        let taken: Vec<bool> =
+            ["a", "b", "a", "c", "b"].iter().map(|one| members.insert(one.as_bytes(), 2)).collect();
         assert_eq!(taken, [true, true, true, false, true]);
         assert_eq!(members.len(), 2);
         members.clear();

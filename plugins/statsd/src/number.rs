@@ -66,7 +66,22 @@ mod tests {
 
     #[test]
     fn other_texts_are_none() {
-        for text in ["", " ", "-", "NaN", "nan", "inf", "-Infinity", "1e400", "0x10", "1,5", "1 2", "--1", "1.2.3", "é"] {
+        for text in [
+            "",
+            " ",
+            "-",
+            "NaN",
+            "nan",
+            "inf",
+            "-Infinity",
+            "1e400",
+            "0x10",
+            "1,5",
+            "1 2",
+            "--1",
+            "1.2.3",
+            "é",
+        ] {
             check(text, None);
         }
     }

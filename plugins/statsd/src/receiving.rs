@@ -57,7 +57,12 @@ impl Receiving {
     }
 
     /// Goes on for another instance, with its limits.
-    pub fn hand_over(&mut self, stop: &heka_plugin_api::StopSignal, reads_max: usize, connections_max: usize) {
+    pub fn hand_over(
+        &mut self,
+        stop: &heka_plugin_api::StopSignal,
+        reads_max: usize,
+        connections_max: usize,
+    ) {
         self.wake.watch(stop);
         (self.inbox, self.reads) = (Inbox::new(reads_max), Reads::new(reads_max));
         self.connections_max = connections_max;
@@ -83,21 +88,27 @@ impl Receiving {
     /// Receives what is there, and waits at most `timeout` for something; tells whether there was any. `take` gets each
     /// datagram, and whole lines of connections.
     pub fn receive(&mut self, timeout: Duration, mut take: impl FnMut(&[u8])) -> Result<bool, Errno> {
-        if self.poller.is_round_over() {
-            self.poller.wait(timeout)?;
+        // What is left of a round may be nothing but a signal.
+        if !self.poller.is_round_over() && self.serve_round(&mut take)? {
+            return Ok(true);
         }
+        self.poller.wait(timeout)?;
+        self.serve_round(&mut take)
+    }
+
+    /// Serves the sockets that are ready, up to one that has datagrams: then the host and a flush get their turn.
+    fn serve_round(&mut self, take: &mut impl FnMut(&[u8])) -> Result<bool, Errno> {
         let mut found = false;
         while let Some(token) = self.poller.next_ready() {
             match token {
                 WAKE => self.wake.drain(),
                 LISTENER => found |= self.accept()?,
                 token if token >= DATAGRAMS => {
-                    if self.receive_datagrams((token - DATAGRAMS) as usize, &mut take)? {
-                        // The host and a flush get their turn.
+                    if self.receive_datagrams((token - DATAGRAMS) as usize, take)? {
                         return Ok(true);
                     }
                 }
-                token => found |= self.read_connection(token as usize, &mut take),
+                token => found |= self.read_connection(token as usize, take),
             }
         }
         Ok(found)

@@ -64,7 +64,8 @@ impl Settings {
         if self.flush_interval < Duration::from_millis(10) || self.flush_interval > INTERVAL_MAX {
             faults.add("flush_interval", "from 10 ms to 1 d");
         }
-        if self.percent_threshold.iter().any(|percent| !(-100.0..=100.0).contains(percent) || *percent == 0.0) {
+        if self.percent_threshold.iter().any(|percent| !(-100.0..=100.0).contains(percent) || *percent == 0.0)
+        {
             faults.add("percent_threshold", "numbers from -100 to 100, not 0");
         }
         if self.percent_threshold.len() > 20 {
@@ -77,7 +78,10 @@ impl Settings {
             faults.add("name_bytes_max", "from 1 to 16384");
         }
         if self.timer_samples_max > TIMER_SAMPLES_LIMIT {
-            faults.add("timer_samples_max", format!("at most {TIMER_SAMPLES_LIMIT}; more than that are a sketch"));
+            faults.add(
+                "timer_samples_max",
+                format!("at most {TIMER_SAMPLES_LIMIT}; more than that are a sketch"),
+            );
         }
         if self.set_members_max == 0 {
             faults.add("set_members_max", "at least 1");

@@ -148,7 +148,13 @@ impl Timings {
     }
 
     /// Adds what another statsd has seen; without the bins of its sketch there are no percentiles.
-    pub fn merge(&mut self, count: Number, totals: &Totals, bins: Option<&[(f64, u64)]>, memory: &mut SampleMemory) {
+    pub fn merge(
+        &mut self,
+        count: Number,
+        totals: &Totals,
+        bins: Option<&[(f64, u64)]>,
+        memory: &mut SampleMemory,
+    ) {
         self.count.add(count);
         if totals.samples == 0 {
             return;
@@ -247,7 +253,9 @@ impl Summary<'_> {
         let wanted = if all == 1 { 1 } else { (percent.abs() / 100.0 * all as f64 + 0.5).floor() as u64 };
         let wanted = wanted.min(all);
         let mut part = match &self.spread {
-            Spread::Samples(samples) if percent > 0.0 => part(samples.iter().map(|value| (*value, 1)), wanted),
+            Spread::Samples(samples) if percent > 0.0 => {
+                part(samples.iter().map(|value| (*value, 1)), wanted)
+            }
             Spread::Samples(samples) => part(samples.iter().rev().map(|value| (*value, 1)), wanted),
             Spread::Bins(bins) if percent > 0.0 => part(bins.iter().copied(), wanted),
             Spread::Bins(bins) => part(bins.iter().rev().copied(), wanted),

@@ -27,7 +27,15 @@ impl LineSink for Shown {
     }
 
     fn integer(&mut self, name: &[u8], kind: Kind, value: i64) {
-        self.push(name, b"", &format!("{} {value}{}", kind.name(), if kind == Kind::Counter || kind == Kind::Gauge { "" } else { " x1" }));
+        self.push(
+            name,
+            b"",
+            &format!(
+                "{} {value}{}",
+                kind.name(),
+                if kind == Kind::Counter || kind == Kind::Gauge { "" } else { " x1" }
+            ),
+        );
     }
 
     fn notice(&mut self, line: &[u8]) {
