@@ -1,5 +1,6 @@
 //! What the whole-system tests share: directories, a running daemon, waiting for a state.
 
+mod clients;
 mod directory;
 mod host;
 mod peer;
@@ -8,6 +9,7 @@ pub mod probe;
 mod router;
 mod wait;
 
+pub use clients::{install_npm, install_python};
 pub use directory::{Directory, plugin_dir, repository};
 pub use host::{Ended, Host};
 pub use peer::{Peer, address_of, send_tcp, send_udp};

@@ -2,7 +2,7 @@
 
 use crate::data::{self, LINES, RARE};
 use crate::host::{Bench, show};
-use crate::{delivery, hop, idle, in_process, network};
+use crate::{delivery, hop, idle, in_process, network, statsd};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -25,6 +25,7 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("tls", hop::tls),
     ("agents", hop::agents),
     ("answer", hop::answer),
+    ("statsd", statsd::statsd),
 ];
 
 fn file_pipeline(input: &str, more_input: &str, chain: &str, encoder: &str, more: &str) -> String {

@@ -11,6 +11,8 @@ mod host;
 mod idle;
 mod in_process;
 mod network;
+mod packets;
+mod statsd;
 mod sink;
 
 use host::Bench;
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: heka-bench [--runs N] [--scale PERCENT] [FIGURE...]
-figures: pipeline matchers file keep parse tcp idle latency queue backlog hop tls agents answer (all without an argument)";
+figures: pipeline matchers file keep parse tcp idle latency queue backlog hop tls agents answer statsd (all without an argument)";
 
 fn main() -> ExitCode {
     let Some((bench, figures)) = arguments() else {

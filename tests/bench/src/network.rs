@@ -54,7 +54,7 @@ fn flood(bench: &Bench, input: &str, chain: &str, flags: &[&str]) -> Result<f64,
 }
 
 /// Where an input listens; it writes that down.
-fn address(bench: &Bench, instance: &str) -> Result<String, String> {
+pub(crate) fn address(bench: &Bench, instance: &str) -> Result<String, String> {
     let path = bench.work.join("state").join(instance).join("address");
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(10) {

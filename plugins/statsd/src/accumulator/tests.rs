@@ -357,7 +357,7 @@ fn what_comes_during_a_flush_is_told_the_next_time() {
         values.map(|value| value.parse::<f64>().unwrap()).sum()
     };
     assert_eq!(sum("stats.gauges."), 5_000.0 + 2.0 * f64::from(slices));
-    let counts = next.iter().filter(|line| line.contains("counters.c") && line.contains(".count"));
+    let counts = next.iter().filter(|line| line.contains("counters.c") && line.contains(".count "));
     let counts: f64 = counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
     assert_eq!(counts, 20.0 * f64::from(slices));
 }
