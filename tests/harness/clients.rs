@@ -17,7 +17,10 @@ pub fn install_npm(packages: &[&str]) -> Result<PathBuf, String> {
     install("npm", packages, |directory| {
         run(Command::new("node").arg("--version"))?;
         fs::write(directory.join("package.json"), "{}").map_err(|error| error.to_string())?;
-        run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--ignore-scripts"]).args(packages).current_dir(directory))
+        run(Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .args(packages)
+            .current_dir(directory))
     })
 }
 

@@ -1,20 +1,21 @@
 //! Input `statsd`: receives metrics from clients and tells what they add up to.
 
+mod counters;
+mod taking;
+
 use crate::accumulator::Accumulator;
 use crate::clock::FlushClock;
-use crate::event::write_event;
-use crate::line::{LineSink, parse_packet};
-use crate::metric::{Kind, Value};
+use crate::line::parse_packet;
 use crate::receiving::Receiving;
 use crate::settings::{config_defaults, config_with_settings};
+use counters::Counters;
 use heka_datagram::{Options, SOCKETS_MAX, Sockets, announce};
-use heka_plugin_api::{
-    ByteSize, Context, Counter, Faults, Input, PluginError, Read, Reader, StopSignal, now,
-};
+use heka_plugin_api::{ByteSize, Context, Faults, Input, PluginError, Read, Reader, StopSignal, now};
 use heka_socket::{
     Address, ListenOptions, Listener, Notice, Wake, cause, check_mode, parse_mode, write_address_as,
 };
 use std::time::{Duration, Instant};
+use taking::{Malformed, Taking};
 
 /// How long a flush goes on before what has arrived is received.
 const SLICE: Duration = Duration::from_millis(1);
@@ -22,8 +23,6 @@ const SLICE: Duration = Duration::from_millis(1);
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long what arrives is still read when the input is asked to stop; then the last interval is told.
 const DRAIN_MAX: Duration = Duration::from_millis(500);
-/// What a log line shows of a line that is malformed, in bytes.
-const SHOWN_BYTES: usize = 100;
 /// Connections that may wait in the kernel to be taken.
 const BACKLOG: u32 = 1024;
 /// Name of the file in the state directory that holds the address for connections.
@@ -93,98 +92,6 @@ enum Ending {
     Draining(Instant),
     /// The last interval is told.
     Flushing,
-}
-
-struct Counters {
-    datagrams: Counter,
-    bytes: Counter,
-    truncated: Counter,
-    kernel_drops: Counter,
-    connections: Counter,
-    connections_refused: Counter,
-    metrics: Counter,
-    malformed: Counter,
-    events: Counter,
-    names: Counter,
-    names_refused: Counter,
-    members_refused: Counter,
-    flushes: Counter,
-    too_large: Counter,
-}
-
-impl Counters {
-    fn new(context: &mut Context) -> Counters {
-        let mut counter = |name| context.counter(name);
-        Counters {
-            datagrams: counter("datagrams"),
-            bytes: counter("bytes"),
-            truncated: counter("truncated"),
-            kernel_drops: counter("kernel_drops"),
-            connections: counter("connections"),
-            connections_refused: counter("connections_refused"),
-            metrics: counter("metrics"),
-            malformed: counter("malformed"),
-            events: counter("events"),
-            names: counter("names"),
-            names_refused: counter("names_refused"),
-            members_refused: counter("members_refused"),
-            flushes: counter("flushes"),
-            too_large: counter("too_large"),
-        }
-    }
-}
-
-/// Lines that were no metrics, and when the last one was shown.
-#[derive(Default)]
-struct Malformed {
-    count: u64,
-    unshown: u64,
-    notice: Notice,
-}
-
-/// Takes what packets hold.
-struct Taking<'a, 'r> {
-    accumulator: &'a mut Accumulator,
-    malformed: &'a mut Malformed,
-    events: u64,
-    reader: &'a mut Reader<'r>,
-    instance: &'a str,
-}
-
-impl LineSink for Taking<'_, '_> {
-    fn metric(&mut self, name: &[u8], tags: &[u8], value: Value<'_>) {
-        self.accumulator.add(name, tags, value);
-    }
-
-    #[inline(always)]
-    fn integer(&mut self, name: &[u8], kind: Kind, value: i64) {
-        self.accumulator.add_integer(name, kind, value);
-    }
-
-    fn notice(&mut self, line: &[u8]) {
-        let mut messages = self.reader.messages();
-        let mut message = messages.message();
-        let too_large = |_| "it is too large for a message";
-        match write_event(line, &mut message).and_then(|()| message.finish().map_err(too_large)) {
-            Ok(()) => self.events += 1,
-            Err(reason) => self.malformed(line, reason),
-        }
-    }
-
-    #[cold]
-    fn malformed(&mut self, line: &[u8], reason: &'static str) {
-        let (malformed, instance) = (&mut *self.malformed, self.instance);
-        malformed.count += 1;
-        malformed.unshown += 1;
-        if malformed.notice.is_due() {
-            let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES)]);
-            let count = std::mem::take(&mut malformed.unshown);
-            log::warn!(
-                "input `{instance}`: {count} malformed since the last such line; the latest `{}`: {reason}",
-                shown.escape_debug()
-            );
-        }
-    }
 }
 
 impl Input for StatsdInput {

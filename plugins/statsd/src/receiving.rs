@@ -120,7 +120,10 @@ impl Receiving {
         };
         let received = self.inbox.receive(socket.as_fd(), self.reads.count())?;
         let tally = &mut self.tally;
-        self.inbox.datagrams().inspect(|_| tally.datagrams += 1).for_each(take);
+        self.inbox.datagrams().for_each(|datagram| {
+            tally.datagrams += 1;
+            take(datagram);
+        });
         let bytes = self.inbox.bytes();
         tally.bytes += bytes as u64;
         tally.truncated += self.inbox.truncated() as u64;

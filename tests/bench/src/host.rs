@@ -37,11 +37,6 @@ impl Bench {
         self.runs
     }
 
-    /// How often each figure is measured.
-    pub(crate) fn runs(&self) -> usize {
-        self.runs
-    }
-
     /// The median of all runs.
     pub(crate) fn median(&self, mut run: impl FnMut() -> Result<f64, String>) -> Result<f64, String> {
         let figures: Result<Vec<f64>, String> = (0..self.runs).map(|_| run()).collect();

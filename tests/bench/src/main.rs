@@ -12,8 +12,8 @@ mod idle;
 mod in_process;
 mod network;
 mod packets;
-mod statsd;
 mod sink;
+mod statsd;
 
 use host::Bench;
 use std::path::PathBuf;

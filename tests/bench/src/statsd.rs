@@ -63,14 +63,26 @@ fn lines(line: impl Fn(usize) -> String) -> Vec<String> {
 }
 
 /// Looks for the highest rate that loses next to nothing, a few times.
-fn measure(bench: &Bench, what: &str, server: &impl Server, packets: &Packets, from: f64, aim: &str) -> Result<(), String> {
+fn measure(
+    bench: &Bench,
+    what: &str,
+    server: &impl Server,
+    packets: &Packets,
+    from: f64,
+    aim: &str,
+) -> Result<(), String> {
     let (mut rates, mut costs) = (Vec::new(), Vec::new());
     let mut rate = from;
     for _ in 0..bench.runs() {
         let run = loop {
             let run = server.run(packets, rate)?;
             if std::env::var_os("HEKA_BENCH_VERBOSE").is_some() {
-                eprintln!("{what}: {:.2} M/s sent, {:.3} % lost, {:.3} µs", run.rate / 1e6, run.lost * 100.0, run.cost);
+                eprintln!(
+                    "{what}: {:.2} M/s sent, {:.3} % lost, {:.3} µs",
+                    run.rate / 1e6,
+                    run.lost * 100.0,
+                    run.cost
+                );
             }
             if run.lost <= LOSS_MAX {
                 break run;
@@ -107,13 +119,18 @@ impl Server for Heka<'_> {
         let (sent, seconds) = packets.send(&address, rate, Duration::from_secs(SECONDS))?;
         let used = settled(&served) - before;
         served.stop();
-        let text = fs::read_to_string(self.bench.work.join("out/stats")).map_err(|error| error.to_string())?;
+        let text =
+            fs::read_to_string(self.bench.work.join("out/stats")).map_err(|error| error.to_string())?;
         let sums = text.lines().filter(|line| line.contains(self.counted));
         let received: f64 = sums.filter_map(|line| line.split(' ').nth(1)?.parse::<f64>().ok()).sum();
         if received > sent as f64 {
             return Err(format!("{received} metrics were told of {sent} that were sent"));
         }
-        Ok(Run { rate: sent as f64 / seconds, lost: 1.0 - received / sent as f64, cost: used / received * 1e6 })
+        Ok(Run {
+            rate: sent as f64 / seconds,
+            lost: 1.0 - received / sent as f64,
+            cost: used / received * 1e6,
+        })
     }
 }
 
@@ -139,7 +156,8 @@ impl Server for Npm<'_> {
         let io = |error: std::io::Error| error.to_string();
         let [backend, config, sums] = ["sum.js", "npm.js", "sums"].map(|name| self.bench.work.join(name));
         let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(io)?.port();
-        let management = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(io)?.port();
+        let management =
+            UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(io)?.port();
         let _ = fs::remove_file(&sums);
         fs::write(&backend, BACKEND).map_err(io)?;
         let options = format!(
@@ -154,14 +172,19 @@ impl Server for Npm<'_> {
         let mut served = Served { child: command.spawn().map_err(io)? };
         wait_for_lines(&sums, 1, &mut served.child)?;
         let before = served.processor_seconds();
-        let (sent, seconds) = packets.send(&format!("127.0.0.1:{free}"), rate, Duration::from_secs(SECONDS))?;
+        let (sent, seconds) =
+            packets.send(&format!("127.0.0.1:{free}"), rate, Duration::from_secs(SECONDS))?;
         let used = settled(&served) - before;
         let told = fs::read_to_string(&sums).map_err(io)?.lines().count();
         wait_for_lines(&sums, told + 2, &mut served.child)?;
         served.stop();
         let text = fs::read_to_string(&sums).map_err(io)?;
         let received: f64 = text.lines().filter_map(|line| line.parse::<f64>().ok()).sum();
-        Ok(Run { rate: sent as f64 / seconds, lost: 1.0 - received / sent as f64, cost: used / received * 1e6 })
+        Ok(Run {
+            rate: sent as f64 / seconds,
+            lost: 1.0 - received / sent as f64,
+            cost: used / received * 1e6,
+        })
     }
 }
 
