@@ -36,5 +36,6 @@ mod samples;
 mod seed_config;
 mod shutdown;
 mod statics;
+mod statsd_clients;
 mod tidy;
 mod tools;

@@ -356,9 +356,11 @@ impl ChainStage {
         if filter.next_tick.is_none() {
             return;
         }
-        filter.schedule(Instant::now());
+        let struck = Instant::now();
         self.hops = std::mem::take(&mut filter.hops_since_tick);
         filter.tick(&mut self.emitted);
+        // The filter may have asked for another interval.
+        filter.schedule(struck);
         let mut absorbed = Batch::default();
         absorbed.hold(&[], &std::mem::take(&mut filter.held));
         self.scratch.current.clear();

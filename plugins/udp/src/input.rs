@@ -1,12 +1,10 @@
 //! Input `udp`: receives datagrams.
 
-use crate::datagrams::Inbox;
-use crate::sockets::{Options, SOCKETS_MAX, Sockets};
-use heka_plugin_api::units::format_bytes;
+use heka_datagram::{Inbox, Options, Reads, SOCKETS_MAX, Sockets, announce};
 use heka_plugin_api::{
     ByteSize, Context, Counter, Faults, Input, PluginError, Read, Reader, Schema, StopSignal, Stream,
 };
-use heka_socket::{Address, Wake, cause, check_mode, parse_mode, write_address};
+use heka_socket::{Address, Wake, cause, check_mode, parse_mode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
@@ -17,10 +15,6 @@ use std::time::{Duration, Instant};
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);
 /// Datagrams that are handed on together.
 const HAND_ON_MAX: usize = 256;
-/// A call that brings more takes fewer reads the next time: it should end soon and stay in the processor's caches.
-const CALL_BYTES: usize = 512 << 10;
-/// Fewest reads in one call.
-const READS_MIN: usize = 8;
 
 /// Receives datagrams, each a whole frame or several.
 #[derive(Deserialize, Schema)]
@@ -79,12 +73,6 @@ struct Receiver {
     more: bool,
 }
 
-/// How many reads one system call asks for.
-struct Reads {
-    now: usize,
-    max: usize,
-}
-
 struct Counters {
     datagrams: Counter,
     bytes: Counter,
@@ -121,7 +109,7 @@ impl Input for UdpInput {
             },
             receiver: None,
             inbox: Inbox::new(max),
-            reads: Reads { now: max, max },
+            reads: Reads::new(max),
             stream: None,
             inherited: None,
             counters: Counters {
@@ -163,9 +151,9 @@ impl Input for UdpInput {
         self.inherited.take().into_iter().for_each(|stream| reader.keep_stream(stream));
         let timeout = if self.stop.is_raised() { Duration::ZERO } else { timeout };
         let failed = |errno| PluginError::retry(format!("failed to receive: {}", cause(errno)));
-        let mut received = receiver.receive(&mut self.inbox, self.reads.now).map_err(failed)?;
+        let mut received = receiver.receive(&mut self.inbox, self.reads.count()).map_err(failed)?;
         if received == 0 && receiver.wait(timeout).map_err(failed)? {
-            received = receiver.receive(&mut self.inbox, self.reads.now).map_err(failed)?;
+            received = receiver.receive(&mut self.inbox, self.reads.count()).map_err(failed)?;
         }
         self.count_drops(received == 0);
         if received == 0 {
@@ -198,17 +186,6 @@ impl UdpInput {
             let drops = receiver.sockets.all().iter_mut().map(|socket| u64::from(socket.new_drops()));
             self.counters.kernel_drops.add(drops.sum());
             self.drops_look = now + DROPS_INTERVAL;
-        }
-    }
-}
-
-impl Reads {
-    /// Learns from a call that brought so many bytes.
-    fn learn(&mut self, bytes: usize) {
-        if bytes > CALL_BYTES {
-            self.now = (self.now / 2).max(READS_MIN.min(self.max));
-        } else if bytes < CALL_BYTES / 4 {
-            self.now = (self.now * 2).min(self.max);
         }
     }
 }
@@ -250,20 +227,6 @@ impl Receiver {
         self.more = polled[1..=sockets.len()].iter().any(|socket| !socket.revents().is_empty());
         Ok(self.more)
     }
-}
-
-/// Says where the input receives, in the log and in a file that other programs can read, and warns of a small buffer.
-fn announce(sockets: &Sockets, wanted: usize, context: &Context) {
-    let (instance, bound, given) = (context.instance(), sockets.bound(), sockets.receive_buffer());
-    log::info!("input `{instance}`: receiving on `{bound}`");
-    if given < wanted {
-        let (given, shown) = (format_bytes(given as u64), format_bytes(wanted as u64));
-        log::warn!(
-            "input `{instance}`: the kernel gave a receive buffer of {given} instead of {shown}, bursts may be lost; \
-             raise its limit (`sysctl -w net.core.rmem_max={wanted}`) or lower `receive_buffer`"
-        );
-    }
-    write_address(bound, context);
 }
 
 #[cfg(test)]

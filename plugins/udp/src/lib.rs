@@ -1,9 +1,7 @@
 //! Datagrams over UDP and unix sockets: input `udp`, output `udp`.
 
-mod datagrams;
 mod input;
 mod output;
-mod sockets;
 
 use heka_plugin_api::export_plugin;
 use input::UdpInput;

@@ -1,6 +1,6 @@
 //! Output `udp`: sends each message as a datagram.
 
-use crate::datagrams::{SEND_MAX, send};
+use heka_datagram::{SEND_MAX, send};
 use heka_plugin_api::{
     Context, Counter, Delivered, Delivery, Faults, Interval, Message, Output, PluginError, Schema,
 };

@@ -2,7 +2,7 @@
 
 use crate::data::{self, LINES, RARE};
 use crate::host::{Bench, show};
-use crate::{delivery, hop, idle, in_process, metlog, network, parse};
+use crate::{delivery, hop, idle, in_process, metlog, network, parse, statsd};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -26,6 +26,7 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("tls", hop::tls),
     ("agents", hop::agents),
     ("answer", hop::answer),
+    ("statsd", statsd::statsd),
 ];
 
 pub(crate) fn file_pipeline(input: &str, more_input: &str, chain: &str, encoder: &str, more: &str) -> String {

@@ -15,13 +15,14 @@ mod metlog;
 mod network;
 mod parse;
 mod sink;
+mod statsd;
 
 use host::Bench;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: heka-bench [--runs N] [--scale PERCENT] [FIGURE...]
-figures: pipeline matchers file keep parse tcp metlog idle latency queue backlog hop tls agents answer (all without an argument)";
+figures: pipeline matchers file keep parse tcp metlog idle latency queue backlog hop tls agents answer statsd (all without an argument)";
 
 fn main() -> ExitCode {
     let Some((bench, figures)) = arguments() else {

@@ -21,7 +21,7 @@ mod socket_file;
 mod wake;
 
 pub use address::Address;
-pub use address_file::{ADDRESS_FILE, write_address};
+pub use address_file::{ADDRESS_FILE, write_address, write_address_as};
 pub use bind::{Role, bind, refusal};
 pub use cause::cause;
 pub use complaints::Complaints;

@@ -104,19 +104,6 @@ fn one_datagram_a_call_is_enough() {
 }
 
 #[test]
-fn much_in_one_call_makes_calls_smaller() {
-    let (mut reads, mut seen) = (Reads { now: 64, max: 64 }, Vec::new());
-    for bytes in [4 << 20, 2 << 20, 1 << 20, 1 << 20, 300_000, 1_000, 1_000, 1_000, 1_000] {
-        reads.learn(bytes);
-        seen.push(reads.now);
-    }
-    assert_eq!(seen, [32, 16, 8, 8, 8, 16, 32, 64, 64]);
-    let mut few = Reads { now: 2, max: 2 };
-    few.learn(4 << 20);
-    assert_eq!(few.now, 2);
-}
-
-#[test]
 fn a_stopped_input_still_reads_what_is_there() {
     let (mut input, sender) = on_port_zero("");
     sender.send(b"last").unwrap();

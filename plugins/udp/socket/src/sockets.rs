@@ -1,8 +1,11 @@
 //! The sockets that an input receives on.
 
 use crate::datagrams::{join_datagrams, kernel_drops};
-use heka_plugin_api::PluginError;
-use heka_socket::{Address, Role, SocketFile, bind, bound_name, open_socket, refusal, set_receive_buffer};
+use heka_plugin_api::units::format_bytes;
+use heka_plugin_api::{Context, PluginError};
+use heka_socket::{
+    Address, Role, SocketFile, bind, bound_name, open_socket, refusal, set_receive_buffer, write_address,
+};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, chmod};
 use rustix::io::Errno;
@@ -14,9 +17,11 @@ pub const SOCKETS_MAX: usize = 16;
 /// What the sockets are made from.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Options {
+    /// Where to receive.
     pub address: Address,
+    /// How many sockets share the port.
     pub sockets: usize,
-    /// Of each socket, in bytes.
+    /// Size of each socket's buffer in the kernel, in bytes.
     pub receive_buffer: usize,
     /// Permissions of a unix socket's file.
     pub mode: u32,
@@ -53,6 +58,9 @@ impl AsFd for Socket {
 
 impl Sockets {
     /// Binds to the first of the address's socket addresses that allows it.
+    ///
+    /// # Errors
+    /// As [`heka_socket::bind`].
     pub fn bind(options: &Options) -> Result<Sockets, PluginError> {
         let address = &options.address;
         let (sockets, file) = bind(address, Role::Receive, |first| bind_all(first, options))?;
@@ -61,6 +69,9 @@ impl Sockets {
     }
 
     /// Goes on with other options at the same address.
+    ///
+    /// # Errors
+    /// As [`heka_socket::refusal`].
     pub fn adjust(&mut self, options: &Options) -> Result<(), PluginError> {
         let failed = |errno| refusal(&options.address, Role::Receive, errno);
         self.sockets.truncate(options.sockets);
@@ -124,4 +135,18 @@ fn bind_one(address: &SocketAddrAny, options: &Options) -> Result<Socket, Errno>
         chmod(path, Mode::from_raw_mode(options.mode))?;
     }
     Ok(Socket { socket, drops_seen: 0 })
+}
+
+/// Says where the input receives, in the log and in a file that other programs can read, and warns of a small buffer.
+pub fn announce(sockets: &Sockets, wanted: usize, context: &Context) {
+    let (instance, bound, given) = (context.instance(), sockets.bound(), sockets.receive_buffer());
+    log::info!("input `{instance}`: receiving on `{bound}`");
+    if given < wanted {
+        let (given, shown) = (format_bytes(given as u64), format_bytes(wanted as u64));
+        log::warn!(
+            "input `{instance}`: the kernel gave a receive buffer of {given} instead of {shown}, bursts may be lost; \
+             raise its limit (`sysctl -w net.core.rmem_max={wanted}`) or lower `receive_buffer`"
+        );
+    }
+    write_address(bound, context);
 }

@@ -46,6 +46,9 @@ impl Inbox {
     }
 
     /// Receives what waits, without waiting itself, at most `count` reads; returns how many there were.
+    ///
+    /// # Errors
+    /// The system's, unless it only says that nothing waits.
     pub fn receive(&mut self, socket: BorrowedFd<'_>, count: usize) -> Result<usize, Errno> {
         let count = count.min(self.headers.len());
         self.received = 0;
@@ -136,7 +139,11 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-/// Sends datagrams over a connected socket without waiting; returns how many were sent, at least one.
+/// Sends datagrams, at most [`SEND_MAX`], over a connected socket without waiting; returns how many were sent, at least
+/// one.
+///
+/// # Errors
+/// The system's, if none was sent.
 pub fn send(socket: BorrowedFd<'_>, datagrams: &[&[u8]]) -> Result<usize, Errno> {
     // SAFETY: zeros are valid in plain C structs of integers and pointers.
     let (mut parts, mut headers): ([libc::iovec; SEND_MAX], [libc::mmsghdr; SEND_MAX]) = unsafe { zeroed() };
