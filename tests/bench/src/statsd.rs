@@ -194,8 +194,7 @@ impl Server for Npm<'_> {
         let mut served = Served { child: command.spawn().map_err(io)? };
         wait_for_lines(&sums, 1, &mut served.child)?;
         let before = served.processor_seconds();
-        let (sent, seconds) =
-            packets.send(&format!("127.0.0.1:{free}"), rate)?;
+        let (sent, seconds) = packets.send(&format!("127.0.0.1:{free}"), rate)?;
         let used = settled(&served) - before;
         let told = fs::read_to_string(&sums).map_err(io)?.lines().count();
         wait_for_lines(&sums, told + 2, &mut served.child)?;
