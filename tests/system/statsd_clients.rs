@@ -1,6 +1,6 @@
 //! statsd as others know it: npm's server beside this one on the same packets, and clients from PyPI, all unmodified.
 
-use heka_tests::{Directory, Host, Peer, address_of, install_npm, install_python, wait_for};
+use heka_tests::{Directory, Host, Peer, address_of, install_npm, install_python, say_skipped, wait_for};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
@@ -165,7 +165,7 @@ fn assert_same([ours, theirs]: &[BTreeMap<String, f64>; 2], note: &str) {
 
 /// Says loudly what this machine can't do.
 fn installed<T>(result: Result<T, String>) -> Option<T> {
-    result.map_err(|why| eprintln!("skipped: {why}")).ok()
+    result.map_err(|why| say_skipped("a statsd of others", &why)).ok()
 }
 
 #[test]
