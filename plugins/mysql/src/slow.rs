@@ -72,8 +72,14 @@ impl Decoder for MysqlSlowDecoder {
         };
         let mut message = messages.message();
         let text = message.text(bytes);
-        let mut entry =
-            Entry { message: &mut message, bytes, text, times: Times::default(), has_query_time: false };
+        let mut entry = Entry {
+            message: &mut message,
+            bytes,
+            text,
+            times: Times::default(),
+            schema: None,
+            has_query_time: false,
+        };
         let statement = entry.read(start, &mut self.name)?;
         if !entry.has_query_time {
             return match statement.is_empty() && !entry.times.has_user {
@@ -147,6 +153,8 @@ struct Entry<'e, 'w> {
     bytes: &'e [u8],
     text: Text,
     times: Times,
+    /// The database, where `# Schema:` says it; `use` takes its place.
+    schema: Option<Range<usize>>,
     has_query_time: bool,
 }
 
@@ -154,7 +162,7 @@ impl Entry<'_, '_> {
     /// Reads everything; returns where the statement is.
     fn read(&mut self, start: usize, name: &mut Vec<u8>) -> Result<Range<usize>, PluginError> {
         let mut lines = Lines::new(self.bytes, start);
-        let mut explain: Option<Range<usize>> = None;
+        let (mut explain, mut database): (Option<Range<usize>>, Option<Range<usize>>) = (None, None);
         let mut end = start;
         while let Some(line) = lines.next() {
             match line {
@@ -164,7 +172,7 @@ impl Entry<'_, '_> {
                     explain = Some(explain.map_or(range.start, |before| before.start)..range.end);
                 }
                 Line::Values(range) => self.values(range, name)?,
-                Line::Use(range) => self.field(b"database", range),
+                Line::Use(range) => database = Some(range),
                 Line::Set(range) => self.times.set = self.set(range)?.or(self.times.set),
                 Line::Statement(at) => {
                     end = at;
@@ -172,6 +180,9 @@ impl Entry<'_, '_> {
                 }
             }
             end = lines.at();
+        }
+        if let Some(database) = database.or(self.schema.take()) {
+            self.field(b"database", database);
         }
         if let Some(explain) = explain {
             self.field(b"explain", explain);
@@ -223,14 +234,13 @@ impl Entry<'_, '_> {
                     TextValue::Integer(number::integer(text).ok_or_else(|| not_a_number(name, text))?)
                 }
                 _ if text.is_empty() => continue,
+                b"schema" => {
+                    self.schema = Some(value);
+                    continue;
+                }
                 _ => typed(text).unwrap_or(TextValue::String(self.text.slice(value))),
             };
-            let name = match &name[..] {
-                b"schema" => &b"database"[..],
-                b"id" => b"thread_id",
-                name => name,
-            };
-            let name = self.message.text(name);
+            let name = self.message.text(if name == b"id" { b"thread_id" } else { name });
             self.message.field_text(name, Text::default(), typed);
         }
         Ok(())

@@ -65,7 +65,7 @@ fn entries_of_mysql_and_mariadb_are_read() {
         MARIADB,
         1_709_208_000_000_000_000,
         "select 'a # Time: of\n# day'",
-        "user=report reader|host=localhost|thread_id=6|database=shop|qc_hit=false|query_time=0.000734|lock_time=0.000493|rows_sent=1|rows_examined=0|rows_affected=0|bytes_sent=65|pages_read_time=0.0|engine_time=0.02|full_scan=true|full_join=false|explain=id\tselect_type\ttable\n# explain: 1\tSIMPLE\titems",
+        "user=report reader|host=localhost|thread_id=6|qc_hit=false|query_time=0.000734|lock_time=0.000493|rows_sent=1|rows_examined=0|rows_affected=0|bytes_sent=65|pages_read_time=0.0|engine_time=0.02|full_scan=true|full_join=false|database=shop|explain=id\tselect_type\ttable\n# explain: 1\tSIMPLE\titems",
     );
 }
 
