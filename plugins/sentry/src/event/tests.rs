@@ -15,14 +15,14 @@ fn members_become_fields() {
         "sentry.interfaces.Stacktrace":{"frames":[{"lineno":1}]},"sentry.interfaces.Http":{"url":"/"},
         "tags":{},"extra":{"sys.argv":["a",1],"deep":{"er":true}},"time_spent":null,"level":40,"ratio":1.5}"#;
     let expected = [
-        r#"extra.deep.er Bool(true)"#,
-        r#"extra.sys.argv Text("[\"a\",1]")"#,
-        r#"http.url Text("/")"#,
-        r#"level Integer(40)"#,
         r#"project Text("2")"#,
+        r#"http.url Text("/")"#,
+        r#"extra.sys.argv Text("[\"a\",1]")"#,
+        r#"extra.deep.er Bool(true)"#,
+        r#"level Integer(40)"#,
         r#"ratio Double(1.5)"#,
-        r#"exception.module Text("exceptions")"#,
         r#"exception.type Text("ValueError")"#,
+        r#"exception.module Text("exceptions")"#,
         r#"exception.value Text("bad")"#,
     ];
     assert_eq!(shown(json), expected);
