@@ -2,10 +2,10 @@
 
 use crate::connections::{Connection, Found};
 use heka_datagram::{Inbox, Reads, Sockets};
-use heka_socket::{Listener, Poller, Wake};
+use heka_socket::{Interest, Listener, Poller, Wake};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Tokens that are neither connections nor sockets for datagrams.
 const LISTENER: u64 = u64::MAX;
@@ -14,6 +14,8 @@ const WAKE: u64 = u64::MAX - 1;
 const DATAGRAMS: u64 = 1 << 32;
 /// Connections that are taken before others are read again.
 const ROUND_ACCEPTS: usize = 64;
+/// How long nothing is accepted after the process or the machine ran out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The sockets.
 pub struct Receiving {
@@ -23,6 +25,8 @@ pub struct Receiving {
     pub listener: Option<Listener>,
     connections: Vec<Option<Connection>>,
     connections_max: usize,
+    /// When connections are taken again.
+    paused_until: Option<Instant>,
     inbox: Inbox,
     reads: Reads,
     /// Room for what is read from a connection.
@@ -49,6 +53,7 @@ impl Receiving {
             listener: None,
             connections: Vec::new(),
             connections_max,
+            paused_until: None,
             inbox: Inbox::new(reads_max),
             reads: Reads::new(reads_max),
             room: Vec::new(),
@@ -81,7 +86,7 @@ impl Receiving {
         for (connection, token) in self.connections.iter().zip(0..) {
             connection.iter().try_for_each(|connection| poller.add(connection, token))?;
         }
-        self.poller = poller;
+        (self.poller, self.paused_until) = (poller, None);
         Ok(())
     }
 
@@ -92,7 +97,12 @@ impl Receiving {
         if !self.poller.is_round_over() && self.serve_round(&mut take)? {
             return Ok(true);
         }
-        self.poller.wait(timeout)?;
+        let pause = self.paused_until.map(|until| until.saturating_duration_since(Instant::now()));
+        if let (Some(Duration::ZERO), Some(listener)) = (pause, &self.listener) {
+            self.poller.ask(listener, LISTENER, Interest::Read)?;
+            self.paused_until = None;
+        }
+        self.poller.wait(timeout.min(pause.unwrap_or(timeout)))?;
         self.serve_round(&mut take)
     }
 
@@ -151,7 +161,13 @@ impl Receiving {
             let (socket, _) = match listener.accept() {
                 Ok(accepted) => accepted,
                 Err(Errno::AGAIN) => break,
-                Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::BADF)) => {
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    // Datagrams go on; who wants to connect waits in the kernel.
+                    self.poller.ask(listener, LISTENER, Interest::None)?;
+                    self.paused_until = Some(Instant::now() + ACCEPT_PAUSE);
+                    return Ok(false);
+                }
+                Err(errno @ (Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP)) => {
                     return Err(errno);
                 }
                 // What remains is a connection that failed before it was taken.

@@ -51,7 +51,7 @@ pub struct StatRollupFilter {
     accumulator: Accumulator,
     clock: FlushClock,
     counters: Counters,
-    unmergeable: Notice,
+    complaint: Notice,
     refused: Notice,
     /// Who wrote the messages that this filter emits.
     own: String,
@@ -112,7 +112,7 @@ impl Filter for StatRollupFilter {
             accumulator,
             clock,
             counters: Counters::new(context),
-            unmergeable: Notice::default(),
+            complaint: Notice::default(),
             refused: Notice::default(),
             own,
             hostname: context.hostname().to_owned(),
@@ -174,7 +174,7 @@ impl StatRollupFilter {
                 Ok(false) => {}
                 Err(reason) => {
                     self.counters.not_numbers.add(1);
-                    if self.unmergeable.is_due() {
+                    if self.complaint.is_due() {
                         log::warn!("filter `{}`: {reason}", context.instance());
                     }
                 }
@@ -192,7 +192,7 @@ impl StatRollupFilter {
     #[cold]
     fn warn_of_missing_sketch(&mut self, message: &Message<'_>) {
         self.counters.without_sketch.add(1);
-        if self.unmergeable.is_due() {
+        if self.complaint.is_due() {
             let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
             let name = message.value("name").and_then(|value: Value<'_>| value.as_bytes()).map(text);
             log::warn!(
