@@ -2,6 +2,7 @@
 
 mod accounting;
 mod admin;
+mod agent_example;
 mod c_plugin;
 mod cases;
 mod chain;
