@@ -22,6 +22,9 @@ fn fields(message: &Value, names: &[&str]) -> Vec<Value> {
     names.iter().map(|name| message["fields"][*name].clone()).collect()
 }
 
+/// Tells whether a message is the one that is waited for.
+type Wanted = fn(&Value) -> bool;
+
 #[test]
 fn the_agent_sends_logs_metrics_clients_and_the_machine() {
     let directory = Directory::new();
@@ -53,7 +56,7 @@ fn the_agent_sends_logs_metrics_clients_and_the_machine() {
     let all = || -> Vec<Value> {
         far.lines("all.json").iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     };
-    let wanted: [(&str, fn(&Value) -> bool); 9] = [
+    let wanted: [(&str, Wanted); 9] = [
         ("a line of syslog", |m| m["type"] == "syslog" && m["payload"] == "hello" && m["hostname"] == "web1"),
         ("a request", |m| m["type"] == "access_log" && m["fields"]["status"] == 503),
         ("a trace", |m| {
