@@ -2,7 +2,7 @@
 
 use crate::data::{self, LINES, RARE};
 use crate::host::{Bench, show};
-use crate::{delivery, hop, idle, in_process, metlog, network, parse, statsd};
+use crate::{datagrams, delivery, hop, idle, in_process, network, parse, statsd};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -17,7 +17,8 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("keep", keep),
     ("parse", parse::parse),
     ("tcp", network::tcp),
-    ("metlog", metlog::metlog),
+    ("udp", datagrams::udp),
+    ("metlog", datagrams::metlog),
     ("idle", idle::idle),
     ("latency", network::latency),
     ("queue", delivery::queue),
