@@ -49,7 +49,7 @@ pub(crate) fn udp(bench: &Bench) -> Result<(), String> {
     let config = "[inputs.clients]\nplugin = \"udp\"\naddress = \"127.0.0.1:0\"\n\
                   [chains.default]\noutputs = [\"all\"]\n\
                   [outputs.all]\nplugin = \"file\"\npath = \"out/all\"\nencoder = \"payload\"\n";
-    let line = |number| format!("{number:0>1$}", LINE_BYTES - 1).into_bytes();
+    let line = |number| format!("{number:0>width$}", width = LINE_BYTES - 1).into_bytes();
     let load = DatagramLoad::new(&(0..10_000).map(line).collect::<Vec<_>>())?;
     let work = Work { load, config, bytes: LINE_BYTES as u64 };
     measure(bench, "lines of 200 bytes over UDP -> file, nothing lost", &work, "0.6")
