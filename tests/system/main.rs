@@ -32,5 +32,6 @@ mod samples;
 mod seed_config;
 mod shutdown;
 mod statics;
+mod ticked_filters;
 mod tidy;
 mod tools;
