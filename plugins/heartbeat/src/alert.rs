@@ -39,10 +39,8 @@ impl Alerts {
             payload.push(b' ');
             payload.extend_from_slice(key);
         }
-        payload.extend_from_slice(match change.is_back {
-            true => format!(": came again after {seconds:.1} s").as_bytes(),
-            false => format!(": nothing came for {seconds:.1} s").as_bytes(),
-        });
+        let what = if change.is_back { "came again after" } else { "nothing came for" };
+        payload.extend_from_slice(format!(": {what} {seconds:.1} s").as_bytes());
         let last_seen = now().saturating_sub(i64::try_from(change.silent_ns).unwrap_or(i64::MAX));
         context.emit(|message| {
             message.message_type(MESSAGE_TYPE).payload(&payload).severity(self.severity_of(change.is_back));

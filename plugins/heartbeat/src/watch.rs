@@ -102,7 +102,8 @@ impl Watch {
     pub fn look(&mut self, now_ns: u64, mut each: impl FnMut(&[u8], Change)) -> u64 {
         let (times, before) = (self.times, self.table.len());
         self.table.retain(|_, entry| {
-            entry.is_expected || now_ns.saturating_sub(entry.seen_ns) < times.forget.max(times.timeout + 1)
+            entry.is_expected
+                || now_ns.saturating_sub(entry.seen_ns) < times.forget.max(times.timeout.saturating_add(1))
         });
         let mut changes: Vec<(&[u8], Change)> = Vec::new();
         for (key, entry) in &mut self.table {
@@ -116,9 +117,10 @@ impl Watch {
     /// Goes on with what another one has seen.
     pub fn take_over(&mut self, other: &Watch) {
         for (key, entry) in &other.table {
+            let has_room = self.table.len() < self.keys_max;
             match self.table.get_mut(key) {
                 Some(own) => *own = Entry { is_expected: own.is_expected, ..*entry },
-                None if self.table.len() < self.keys_max => {
+                None if has_room => {
                     self.table.insert(key.clone(), Entry { is_expected: false, ..*entry });
                 }
                 None => {}
@@ -184,7 +186,7 @@ mod tests {
     fn what_is_expected_is_told_though_it_never_came() {
         let mut watch = Watch::new(Times { forget: 100, ..TIMES }, 1);
         watch.expect(b"a", 0);
-        check(&mut watch, "@9 @10 @500 a@600 b@601 @700", "-a:10 +a:600 -a:100");
+        check(&mut watch, "@9 @10 @500 a@600 b@601 @700", "-a:10 +a:600 -a:100 -b:99");
         assert!(watch.table.contains_key(&b"a"[..]));
     }
 
