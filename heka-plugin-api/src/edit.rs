@@ -158,7 +158,9 @@ impl<'a> MessageMut<'a> {
             return false;
         }
         let word = span_word(self.append(text));
-        let Some(FieldEntry { count, value, .. }) = self.view().entries().get(field).copied() else { return false };
+        let Some(FieldEntry { count, value, .. }) = self.view().entries().get(field).copied() else {
+            return false;
+        };
         if count == 1 {
             self.change_entry(field, |entry| entry.value = word);
             return true;

@@ -72,7 +72,9 @@ fn texts_change_at_their_place() {
     });
     let changed = message
         .edited(|m| {
-            assert!(m.set_text_at(0, 0, b"a longer one") && m.set_text_at(1, 1, b"z") && m.set_text_at(3, 0, b""));
+            assert!(
+                m.set_text_at(0, 0, b"a longer one") && m.set_text_at(1, 1, b"z") && m.set_text_at(3, 0, b"")
+            );
             let none = [(1, 2), (2, 0), (4, 0), (0, 1)];
             assert!(!none.iter().any(|&(field, index)| m.set_text_at(field, index, b"no")));
         })

@@ -1,7 +1,7 @@
 //! Finds secrets in a text: all expressions as one automaton, which looks at each byte once where there is nothing.
 
 use crate::kind::{Group, KINDS, Kind};
-use regex_automata::meta::{BuildError, Cache, Config, Regex};
+use regex_automata::meta::{Cache, Config, Regex};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
@@ -31,23 +31,26 @@ pub struct Finder {
     names: Vec<String>,
 }
 
-/// Compiles expressions.
-fn compile(patterns: &[&str]) -> Result<Regex, BuildError> {
+/// Compiles expressions; says in one line what is wrong with them.
+fn compile(patterns: &[&str]) -> Result<Regex, String> {
     let config = Config::new()
         .utf8_empty(false)
         .nfa_size_limit(Some(AUTOMATON_BYTES_MAX))
         .hybrid_cache_capacity(CACHE_BYTES_MAX);
     let syntax = syntax::Config::new().unicode(false).utf8(false);
-    Regex::builder().configure(config).syntax(syntax).build_many(patterns)
+    let built = Regex::builder().configure(config).syntax(syntax).build_many(patterns);
+    built.map_err(|error| match error.syntax_error() {
+        Some(error) => error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+        None => error.to_string(),
+    })
 }
 
 /// Says what is wrong with an expression of the user's.
 pub fn check(pattern: &str) -> Result<(), String> {
-    let regex = compile(&[pattern]).map_err(|error| match error.syntax_error() {
-        Some(error) => error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
-        None => error.to_string(),
-    })?;
-    if regex.is_match("") { Err("must not accept an empty text".to_owned()) } else { Ok(()) }
+    match compile(&[pattern])?.is_match("") {
+        true => Err("must not accept an empty text".to_owned()),
+        false => Ok(()),
+    }
 }
 
 impl Finder {
@@ -68,7 +71,7 @@ impl Finder {
             expressions.push((number, kind));
             patterns.push(pattern);
         }
-        let regex = compile(&patterns).map_err(|error| error.to_string())?;
+        let regex = compile(&patterns)?;
         let (cache, slots) = (regex.create_cache(), vec![None; regex.group_info().slot_len()]);
         Ok(Finder { regex, cache, slots, expressions, names })
     }

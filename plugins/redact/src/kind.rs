@@ -101,7 +101,7 @@ pub const KINDS: [Kind; 11] = [
     Kind {
         group: Group::IpAddresses,
         name: "ip",
-        pattern: r"([0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:\d{1,3}(?:\.\d{1,3}){3})?)",
+        pattern: r"([0-9A-Fa-f:]*:[0-9A-Fa-f:]*:(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]*))",
         is_one: is_ipv6,
     },
 ];
