@@ -383,7 +383,7 @@ pub struct Plugin {
     pub sync: Option<unsafe extern "C" fn(instance: *mut c_void) -> i32>,
     /// Output. `[instance thread]` Closes and opens its files anew (SIGHUP).
     pub reopen: Option<unsafe extern "C" fn(instance: *mut c_void) -> i32>,
-    /// `[instance thread]` The ticker is due; a filter may emit.
+    /// `[instance thread]` The ticker is due; a filter may emit. Before its last one a filter is told to `stop`.
     pub tick: Option<unsafe extern "C" fn(instance: *mut c_void, emitted: *mut Writer) -> i32>,
     /// `[any thread]` Asks a blocking call to return; returns at once itself.
     pub stop: unsafe extern "C" fn(instance: *mut c_void),

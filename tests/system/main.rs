@@ -38,5 +38,6 @@ mod seed_config;
 mod shutdown;
 mod statics;
 mod statsd_clients;
+mod ticked_filters;
 mod tidy;
 mod tools;

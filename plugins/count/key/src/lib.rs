@@ -1,4 +1,4 @@
-//! The part of a message that `by` names.
+//! Keys of messages: the part that an option `by` names, as text.
 
 use heka_plugin_api::{Message, Part};
 
@@ -12,6 +12,10 @@ const KNOWN: &str = "Type, Logger, Payload, EnvVersion, Hostname, Severity, Pid,
 pub struct Variable(Part);
 
 impl Variable {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// If nothing is called so, or it is the UUID or the time.
     pub fn parse(text: &str) -> Result<Variable, String> {
         match Part::parse(text) {
             Ok(part) if !matches!(part, Part::Uuid | Part::Timestamp) => Ok(Variable(part)),
