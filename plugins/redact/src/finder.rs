@@ -1,14 +1,14 @@
-//! Finds secrets in a text: all expressions as one automaton, which looks at each byte once where there is nothing.
+//! Finds secrets in a text: an automaton for each clue, which looks at each byte once at most where there is nothing.
 
-use crate::kind::{Group, KINDS, Kind};
+use crate::kind::{Clue, Group, KINDS, Kind};
 use regex_automata::meta::{Cache, Config, Regex};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input};
+use regex_automata::{Anchored, Input, PatternID};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Most memory of the automaton, beside its cache.
+/// Most memory of an automaton, beside its cache.
 const AUTOMATON_BYTES_MAX: usize = 16 << 20;
 /// Most memory of its cache, which grows with what is read.
 const CACHE_BYTES_MAX: usize = 4 << 20;
@@ -23,12 +23,27 @@ pub struct Found {
 
 /// A finder of one set of kinds.
 pub struct Finder {
+    automata: Vec<Automaton>,
+    names: Vec<String>,
+}
+
+/// All expressions that ask for the same clue.
+struct Automaton {
+    clue: Clue,
     regex: Regex,
     cache: Cache,
     slots: Vec<Option<NonMaxUsize>>,
     /// For each expression: its name's number, and the kind, unless it is the user's own.
     expressions: Vec<(usize, Option<&'static Kind>)>,
-    names: Vec<String>,
+    /// What it finds next in the text at hand.
+    next: Next,
+}
+
+enum Next {
+    /// It was not looked for yet from where the last one ended.
+    Unknown,
+    Found(Found),
+    Nothing,
 }
 
 /// Compiles expressions; says in one line what is wrong with them.
@@ -54,26 +69,35 @@ pub fn check(pattern: &str) -> Result<(), String> {
 }
 
 impl Finder {
-    /// Makes a finder of groups of kinds and of the user's own expressions, by name; these count first.
+    /// Makes a finder of groups of kinds and of the user's own expressions, by name.
     ///
     /// # Errors
     /// What is wrong with the expressions.
     pub fn new(groups: &[Group], own: &BTreeMap<String, String>) -> Result<Finder, String> {
-        let kinds = || KINDS.iter().filter(|kind| groups.contains(&kind.group));
-        let named = own.iter().map(|(name, pattern)| (name.as_str(), pattern.as_str(), None));
-        let named = named.chain(kinds().map(|kind| (kind.name, kind.pattern, Some(kind))));
-        let (mut names, mut expressions, mut patterns) = (Vec::<String>::new(), Vec::new(), Vec::new());
-        for (name, pattern, kind) in named {
-            let number = names.iter().position(|known| known == name).unwrap_or_else(|| {
-                names.push(name.to_owned());
-                names.len() - 1
-            });
-            expressions.push((number, kind));
-            patterns.push(pattern);
+        let kinds = KINDS.iter().filter(|kind| groups.contains(&kind.group));
+        let named = own.iter().map(|(name, pattern)| (Clue::None, name.as_str(), pattern.as_str(), None));
+        let named: Vec<_> =
+            named.chain(kinds.map(|kind| (kind.clue, kind.name, kind.pattern, Some(kind)))).collect();
+        let mut finder = Finder { automata: Vec::new(), names: Vec::new() };
+        // The user's own come first, and so does what begins with a word.
+        for clue in [Clue::None, Clue::Word, Clue::PasswordWord, Clue::At, Clue::Digits] {
+            let (mut expressions, mut patterns) = (Vec::new(), Vec::new());
+            for (_, name, pattern, kind) in named.iter().filter(|(of, ..)| *of == clue) {
+                expressions.push((finder.number(name), *kind));
+                patterns.push(*pattern);
+            }
+            if !patterns.is_empty() {
+                finder.automata.push(Automaton::new(clue, &patterns, expressions)?);
+            }
         }
-        let regex = compile(&patterns)?;
-        let (cache, slots) = (regex.create_cache(), vec![None; regex.group_info().slot_len()]);
-        Ok(Finder { regex, cache, slots, expressions, names })
+        Ok(finder)
+    }
+
+    fn number(&mut self, name: &str) -> usize {
+        self.names.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        })
     }
 
     /// Returns the names of what is looked for.
@@ -81,8 +105,51 @@ impl Finder {
         &self.names
     }
 
-    /// Returns the first secret that begins at or behind a place.
-    pub fn find(&mut self, text: &[u8], mut from: usize) -> Option<Found> {
+    /// Returns the first secret of a text.
+    pub fn first(&mut self, text: &[u8]) -> Option<Found> {
+        for automaton in &mut self.automata {
+            let may_be = automaton.clue.is_in(text);
+            automaton.next = if may_be { Next::Unknown } else { Next::Nothing };
+        }
+        self.next(text, 0)
+    }
+
+    /// Returns the first secret that begins at or behind a place, where the last one of the same text ended.
+    pub fn next(&mut self, text: &[u8], from: usize) -> Option<Found> {
+        self.automata.iter_mut().for_each(|automaton| automaton.look(text, from));
+        let found = self.automata.iter().filter_map(|automaton| match &automaton.next {
+            Next::Found(found) => Some(found),
+            Next::Unknown | Next::Nothing => None,
+        });
+        found.min_by_key(|found| found.range.start).cloned()
+    }
+}
+
+impl Automaton {
+    fn new(
+        clue: Clue,
+        patterns: &[&str],
+        expressions: Vec<(usize, Option<&'static Kind>)>,
+    ) -> Result<Automaton, String> {
+        let regex = compile(patterns)?;
+        let (cache, slots) = (regex.create_cache(), vec![None; regex.group_info().slot_len()]);
+        Ok(Automaton { clue, regex, cache, slots, expressions, next: Next::Unknown })
+    }
+
+    /// Looks for the next secret, unless that is known.
+    #[inline]
+    fn look(&mut self, text: &[u8], from: usize) {
+        let is_known = match &self.next {
+            Next::Unknown => false,
+            Next::Found(found) => found.range.start >= from,
+            Next::Nothing => true,
+        };
+        if !is_known {
+            self.next = self.find(text, from).map_or(Next::Nothing, Next::Found);
+        }
+    }
+
+    fn find(&mut self, text: &[u8], mut from: usize) -> Option<Found> {
         while from <= text.len() {
             let input = Input::new(text).range(from..);
             let found = self.regex.search_with(&mut self.cache, &input)?;
@@ -91,18 +158,18 @@ impl Finder {
             if !range.is_empty() && kind.is_none_or(|kind| (kind.is_one)(text, range.clone())) {
                 return Some(Found { range, name });
             }
-            from = found.start() + 1;
+            // Another card may begin in a group of its digits; of other kinds nothing begins inside.
+            from = if self.clue == Clue::Digits {
+                found.start() + 1
+            } else {
+                found.end().max(found.start() + 1)
+            };
         }
         None
     }
 
     /// The part of what was found that is to be hidden: its first group, if it has one.
-    fn secret(
-        &mut self,
-        text: &[u8],
-        found: Range<usize>,
-        pattern: regex_automata::PatternID,
-    ) -> Range<usize> {
+    fn secret(&mut self, text: &[u8], found: Range<usize>, pattern: PatternID) -> Range<usize> {
         let Some((start, end)) = self.regex.group_info().slots(pattern, 1) else { return found };
         let input = Input::new(text).range(found.clone()).anchored(Anchored::Yes);
         self.regex.search_slots_with(&mut self.cache, &input, &mut self.slots);
@@ -127,11 +194,11 @@ mod tests {
     }
 
     fn found(finder: &mut Finder, text: &[u8]) -> Vec<(String, String)> {
-        let (mut all, mut from) = (Vec::new(), 0);
-        while let Some(found) = finder.find(text, from) {
+        let (mut all, mut next) = (Vec::new(), finder.first(text));
+        while let Some(found) = next {
             let secret = String::from_utf8_lossy(&text[found.range.clone()]).into_owned();
             all.push((finder.names()[found.name].clone(), secret));
-            from = found.range.end;
+            next = finder.next(text, found.range.end);
         }
         all
     }
@@ -189,6 +256,15 @@ mod tests {
     #[test]
     fn a_refused_number_hides_no_other_one() {
         check_found("4111111111111112 4111111111111111", &[("card", "4111111111111111")]);
+    }
+
+    #[test]
+    fn secrets_within_another_one_are_hidden_with_it() {
+        check_found(
+            "password=4111111111111111 a@b.io",
+            &[("password", "4111111111111111"), ("email", "a@b.io")],
+        );
+        check_found("ftp://a:b@c.io, token=x@y.io", &[("url_password", "b"), ("password", "x@y.io")]);
     }
 
     #[test]

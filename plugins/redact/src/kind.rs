@@ -1,9 +1,12 @@
 //! What is looked for: expressions, and what must hold beside them.
 
 use heka_plugin_api::OptionType;
+use memchr::memchr;
 use serde::Deserialize;
 use std::net::Ipv6Addr;
 
+/// Digits of the shortest card number.
+const CARD_DIGITS_MIN: usize = 13;
 /// The shortest IPv6 address that is taken for one: shorter ones are mostly something else, such as `a::b`.
 const IPV6_BYTES_MIN: usize = 6;
 
@@ -26,9 +29,58 @@ pub enum Group {
 /// What must hold of a text that an expression has found: the whole text, and where.
 type Check = fn(&[u8], std::ops::Range<usize>) -> bool;
 
+/// What a text must have in it for a kind to be looked for at all: found out faster than an automaton can look.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Clue {
+    /// Nothing; these are kinds that begin with a word, for which an automaton of their own looks fast.
+    Word,
+    /// As `Word`: words before a password. One automaton for both would have too many beginnings to look for.
+    PasswordWord,
+    /// An `@`.
+    At,
+    /// Digits as many as a card has, with nothing but blanks and dashes between them.
+    Digits,
+    /// Nothing.
+    None,
+}
+
+impl Clue {
+    /// Tells whether a text has it.
+    #[inline]
+    pub fn is_in(self, text: &[u8]) -> bool {
+        match self {
+            Clue::At => memchr(b'@', text).is_some(),
+            Clue::Digits => has_many_digits(text),
+            Clue::Word | Clue::PasswordWord | Clue::None => true,
+        }
+    }
+}
+
+/// Looks at every 13th byte only, unless it could be one of a card.
+fn has_many_digits(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b' ' | b'-');
+    let mut at = CARD_DIGITS_MIN - 1;
+    while let Some(byte) = text.get(at) {
+        if !is_part(byte) {
+            at += CARD_DIGITS_MIN;
+            continue;
+        }
+        let start = text[..at].iter().rposition(|byte| !is_part(byte)).map_or(0, |before| before + 1);
+        let end = text[at..].iter().position(|byte| !is_part(byte)).map_or(text.len(), |len| at + len);
+        let digits = text[start..end].iter().filter(|byte| byte.is_ascii_digit()).count();
+        if digits >= CARD_DIGITS_MIN {
+            return true;
+        }
+        // What comes next begins behind `end` at the earliest.
+        at = end + CARD_DIGITS_MIN;
+    }
+    false
+}
+
 /// One kind of secret. The secret is group 1 of the expression.
 pub struct Kind {
     pub group: Group,
+    pub clue: Clue,
     pub name: &'static str,
     pub pattern: &'static str,
     pub is_one: Check,
@@ -40,66 +92,77 @@ const ANY: Check = |_, _| true;
 pub const KINDS: [Kind; 11] = [
     Kind {
         group: Group::Tokens,
+        clue: Clue::Word,
         name: "jwt",
         pattern: r"\b(eyJ[A-Za-z0-9_-]{5,}\.eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*)",
         is_one: ANY,
     },
     Kind {
         group: Group::Tokens,
+        clue: Clue::Word,
         name: "authorization",
         pattern: r#"(?i:\bauthorization)["']?\s*[=:]\s*["']?(?i:(?:basic|bearer|digest|negotiate|token)\s+)?([^\s"',]+)"#,
         is_one: ANY,
     },
     Kind {
         group: Group::Tokens,
+        clue: Clue::Word,
         name: "bearer",
         pattern: r"(?i:\bbearer)\s+([A-Za-z0-9._~+/-]{8,}=*)",
         is_one: ANY,
     },
     Kind {
         group: Group::Tokens,
+        clue: Clue::Word,
         name: "aws_key",
         pattern: r"\b((?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AIPA|ANPA|ANVA|AROA)[A-Z2-7]{16})\b",
         is_one: ANY,
     },
     Kind {
         group: Group::Passwords,
+        clue: Clue::At,
         name: "url_password",
         pattern: r#"://[^\s/:@"'?#]*:([^\s/@"']+)@"#,
         is_one: ANY,
     },
     Kind {
         group: Group::Passwords,
+        clue: Clue::PasswordWord,
         name: "password",
         pattern: r#"(?i:passw(?:or)?d|passphrase|pwd|secret|token|api_?-?key|access_?-?key)["']?\s*[=:]\s*["']([^"']+)["']"#,
         is_one: ANY,
     },
     Kind {
         group: Group::Passwords,
+        clue: Clue::PasswordWord,
         name: "password",
         pattern: r#"(?i:passw(?:or)?d|passphrase|pwd|secret|token|api_?-?key|access_?-?key)["']?\s*[=:]\s*([^\s"'&,;]+)"#,
         is_one: ANY,
     },
     Kind {
         group: Group::Cards,
+        clue: Clue::Digits,
         name: "card",
         pattern: r"\b([2-6](?:\d{12,18}|\d{3}[ -]\d{4}[ -]\d{4}[ -]\d{1,7}|\d{3}[ -]\d{6}[ -]\d{4,5}))\b",
         is_one: |text, range| has_check_digit(&text[range]),
     },
     Kind {
         group: Group::Emails,
+        clue: Clue::At,
         name: "email",
         pattern: r"\b([A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)",
         is_one: ANY,
     },
     Kind {
         group: Group::IpAddresses,
+        clue: Clue::None,
         name: "ip",
         pattern: r"\b((?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d))\b",
         is_one: |text, range| !is_number_around(text, range),
     },
     Kind {
         group: Group::IpAddresses,
+        clue: Clue::None,
         name: "ip",
         pattern: r"([0-9A-Fa-f:]*:[0-9A-Fa-f:]*:(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]*))",
         is_one: is_ipv6,
@@ -140,6 +203,7 @@ fn is_ipv6(text: &[u8], range: std::ops::Range<usize>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn check_digits_are_checked() {
@@ -147,5 +211,20 @@ mod tests {
         good.iter().for_each(|text| assert!(has_check_digit(text.as_bytes()), "{text}"));
         let bad = ["4111111111111112", "4111111111111121", "1"];
         bad.iter().for_each(|text| assert!(!has_check_digit(text.as_bytes()), "{text}"));
+    }
+
+    proptest! {
+        #[test]
+        fn cards_have_their_clue(before in "[ -~]{0,60}", after in "[ -~]{0,40}", card in "[2-6][0-9]{12,18}") {
+            let whole = format!("{before}{card}{after}");
+            prop_assert!(has_many_digits(whole.as_bytes()));
+            let groups = format!("{before}{} {}-{}{}", &card[..4], &card[4..8], &card[8..], after);
+            prop_assert!(has_many_digits(groups.as_bytes()));
+        }
+
+        #[test]
+        fn few_digits_are_no_clue(text in "([a-z]{1,3}[0-9 -]{1,12}){0,20}") {
+            prop_assert!(!has_many_digits(text.as_bytes()));
+        }
     }
 }

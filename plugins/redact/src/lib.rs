@@ -182,7 +182,7 @@ impl RedactFilter {
             }
             for index in 0..field.len() {
                 let text = field.value(index).and_then(|value| value.as_bytes()).unwrap_or_default();
-                if self.redaction.finder.find(text, 0).is_some() {
+                if self.redaction.finder.first(text).is_some() {
                     self.found.push((number, index));
                 }
             }
@@ -201,12 +201,14 @@ impl Redaction {
     fn cover(&mut self, text: &[u8]) -> bool {
         self.text.clear();
         let mut copied = 0;
-        while let Some(found) = self.finder.find(text, copied) {
+        let mut next = self.finder.first(text);
+        while let Some(found) = next {
             self.text.extend_from_slice(&text[copied..found.range.start]);
             let name = &self.finder.names()[found.name];
             self.cover.write(name, &text[found.range.clone()], &mut self.text);
             self.counters[found.name].add(1);
             copied = found.range.end;
+            next = self.finder.next(text, copied);
         }
         if copied > 0 {
             self.text.extend_from_slice(&text[copied..]);
