@@ -83,7 +83,7 @@ typedef struct { /* frames of one stream, and what their messages start with */
     const heka_frame *frames;
     uint32_t len, completed;
     uint64_t stream; int64_t timestamp; /* of reading */
-    heka_slice message_type, logger, hostname; } heka_frames;
+    heka_slice message_type, logger, hostname; int32_t severity, pid; } heka_frames;
 typedef struct heka_buffer { /* takes an encoder's bytes */
     uint8_t *data;
     size_t len, capacity;
@@ -154,7 +154,7 @@ typedef struct {
 } heka_entry;
 _Static_assert(sizeof(heka_slice) == 16 && sizeof(heka_span) == 8 && sizeof(heka_item) == 16, "64-bit only");
 _Static_assert(sizeof(heka_record) == 120 && sizeof(heka_field) == 32 && sizeof(heka_batch) == 24, "layout");
-_Static_assert(sizeof(heka_writer) == 72 && sizeof(heka_frame) == 32 && sizeof(heka_frames) == 80, "layout");
+_Static_assert(sizeof(heka_writer) == 72 && sizeof(heka_frame) == 32 && sizeof(heka_frames) == 88, "layout");
 _Static_assert(sizeof(heka_buffer) == 48 && sizeof(heka_delivery) == 72 && sizeof(heka_reader) == 80, "layout");
 _Static_assert(sizeof(heka_host) == 160 && sizeof(heka_plugin) == 144 && sizeof(heka_entry) == 48, "layout");
 

@@ -4,7 +4,8 @@
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use heka_lib::splitter::{
-    ByteOrder, DelimiterAt, FrameLimit, FrameSink, LengthPrefix, LongFrames, SplitterConfig,
+    ByteOrder, DelimiterAt, FrameLimit, FrameSink, GroupLimits, LengthPrefix, LinePatterns, LongFrames,
+    SplitterConfig,
 };
 
 const LINE_BYTES: usize = 180;
@@ -48,6 +49,21 @@ fn line(bencher: Bencher) {
 #[divan::bench]
 fn line_crlf(bencher: Bencher) {
     split(bencher, Ok(SplitterConfig::line()), b"", b"\r\n");
+}
+
+/// Each line a message of its own, as most are.
+#[divan::bench]
+fn multiline_by_pattern(bencher: Bencher) {
+    let patterns = LinePatterns { start: Some("^[0-9]{4}-".to_owned()), ..LinePatterns::default() };
+    let config = SplitterConfig::multiline(&patterns, &[], GroupLimits::default());
+    split(bencher, config, b"2024-01-02 ", b"\n");
+}
+
+#[divan::bench(args = ["java", "python", "go", "ruby"])]
+fn multiline_preset(bencher: Bencher, preset: &str) {
+    let presets = [preset.to_owned()];
+    let config = SplitterConfig::multiline(&LinePatterns::default(), &presets, GroupLimits::default());
+    split(bencher, config, b"2024-01-02 ", b"\n");
 }
 
 #[divan::bench]

@@ -227,6 +227,10 @@ pub struct Frames {
     pub logger: Slice,
     /// Default hostname.
     pub hostname: Slice,
+    /// Default severity: 7, or that of the message whose payload the frame is.
+    pub severity: i32,
+    /// Default process id: 0, or that of the message whose payload the frame is.
+    pub pid: i32,
 }
 
 /// Where an encoder writes bytes; owned by the host.
@@ -379,7 +383,7 @@ pub struct Plugin {
     pub sync: Option<unsafe extern "C" fn(instance: *mut c_void) -> i32>,
     /// Output. `[instance thread]` Closes and opens its files anew (SIGHUP).
     pub reopen: Option<unsafe extern "C" fn(instance: *mut c_void) -> i32>,
-    /// `[instance thread]` The ticker is due; a filter may emit.
+    /// `[instance thread]` The ticker is due; a filter may emit. Before its last one a filter is told to `stop`.
     pub tick: Option<unsafe extern "C" fn(instance: *mut c_void, emitted: *mut Writer) -> i32>,
     /// `[any thread]` Asks a blocking call to return; returns at once itself.
     pub stop: unsafe extern "C" fn(instance: *mut c_void),

@@ -159,6 +159,8 @@ impl<'w> MessageBuilder<'w> {
         };
         header.flags = defaults.flags;
         header.timestamp = defaults.timestamp;
+        header.severity = defaults.severity;
+        header.pid = defaults.pid;
         header.origin_index = *index;
         header.origin_stream = defaults.origin.stream;
         header.origin_position = defaults.origin.position;

@@ -2,8 +2,9 @@
 
 use crate::abi::{FieldEntry, Host, Slice, Writer};
 use crate::builder::MessageBuilder;
-use crate::edit::OutputMark;
+use crate::edit::{Marks, OutputMark};
 use crate::error::PluginError;
+use crate::message::Message;
 use crate::writer::{Defaults, MessageWriter};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -108,6 +109,23 @@ impl Context {
         let mut builder = writer.message();
         build(&mut builder);
         builder.finish()
+    }
+
+    /// Emits a message that was held back, as it came: with its UUID, origin and marks. For filters, where
+    /// [`emit`](Context::emit) may be called.
+    ///
+    /// # Errors
+    /// As [`emit`](Context::emit).
+    pub fn emit_copy(&mut self, message: &Message<'_>, marks: Marks) -> Result<(), PluginError> {
+        if self.emitted.is_null() {
+            return Err(PluginError::fatal("emitting is for filters, in process and tick"));
+        }
+        // SAFETY: valid during the call in which it is set.
+        let writer = unsafe { &mut *self.emitted };
+        let of_new = std::mem::replace(&mut writer.marks, marks.0);
+        let copied = MessageWriter::new(writer, &mut self.entries, Defaults::default()).copy(message);
+        writer.marks = of_new;
+        copied
     }
 
     /// Returns the signal that the instance is asked to stop.

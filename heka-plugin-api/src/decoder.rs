@@ -73,7 +73,7 @@ pub trait Decoder: Sized + Send + 'static {
     /// Writes the messages of one frame: none, one or several.
     ///
     /// Each starts with the time of reading, this decoder's name as type, the stream's name as logger, and the
-    /// machine's name.
+    /// machine's name; behind another decoder, with what the message of that one has.
     ///
     /// # Errors
     /// [`PluginError::Message`] treats the frame as the input's `on_decode_error` says; [`PluginError::Fatal`]
@@ -123,6 +123,7 @@ unsafe fn decode_frames<D: Decoder>(
         unsafe { (frames.message_type.bytes(), frames.logger.bytes(), frames.hostname.bytes()) };
     let defaults =
         Defaults { timestamp: frames.timestamp, message_type, logger, hostname, ..Defaults::default() };
+    let defaults = Defaults { severity: frames.severity, pid: frames.pid, ..defaults };
     let mut messages = MessageWriter::new(out, &mut entries, defaults);
     let mut result = Ok(());
     while frames.completed < frames.len {

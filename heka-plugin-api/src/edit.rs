@@ -3,7 +3,7 @@
 use crate::abi::{FieldEntry, Item, Record, Span, Writer, value_type};
 use crate::copy::copy_bytes;
 use crate::error::PluginError;
-use crate::message::{Field, Fields, Message, Value, span_word};
+use crate::message::{Field, Fields, Message, Value, span_from, span_word};
 use crate::origin::Origin;
 use std::marker::PhantomData;
 
@@ -16,6 +16,10 @@ const SPARE_ENTRIES: usize = 4;
 /// The bit of an output that a filter may mark messages for; from [`Context::output`](crate::Context::output).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutputMark(pub(crate) u32);
+
+/// The outputs that a message is marked for, to be kept with a message that is held back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Marks(pub(crate) u64);
 
 /// One message that a filter may read, change and mark.
 ///
@@ -146,6 +150,33 @@ impl<'a> MessageMut<'a> {
         }
     }
 
+    /// Gives value `array_index` of field number `field`, both from 0, another text; its type stays text or bytes.
+    /// Tells whether there is such a value.
+    pub fn set_text_at(&mut self, field: usize, array_index: usize, text: &[u8]) -> bool {
+        let found = self.fields().nth(field).and_then(|field| field.value(array_index));
+        if found.and_then(|value| value.as_bytes()).is_none() {
+            return false;
+        }
+        let word = span_word(self.append(text));
+        let Some(FieldEntry { count, value, .. }) = self.view().entries().get(field).copied() else {
+            return false;
+        };
+        if count == 1 {
+            self.change_entry(field, |entry| entry.value = word);
+            return true;
+        }
+        let array = self.view().bytes(span_from(value));
+        let place = array.get(array_index * 8..array_index * 8 + 8).map(<[u8]>::as_ptr);
+        match (&self.copy, place) {
+            (Some(_), Some(place)) => {
+                // SAFETY: eight bytes of this message's own copy.
+                unsafe { place.cast_mut().cast::<[u8; 8]>().write(word.to_ne_bytes()) };
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Adds a field behind the others, also when there is one with this name.
     pub fn add_field<'v>(&mut self, name: impl AsRef<[u8]>, value: impl Into<Value<'v>>) {
         let name = self.append(name.as_ref());
@@ -180,6 +211,12 @@ impl<'a> MessageMut<'a> {
         let name = self.append(to.as_ref());
         self.change_entry(index, |entry| entry.name = name);
         !self.too_large
+    }
+
+    /// Returns the marks that the message has now.
+    #[inline]
+    pub fn marks(&self) -> Marks {
+        Marks(self.marks)
     }
 
     /// Marks the message for an output.

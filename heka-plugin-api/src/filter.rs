@@ -80,7 +80,8 @@ pub trait Filter: Sized + Send + 'static {
         Ok(())
     }
 
-    /// The ticker is due; messages may be emitted. Comes once more when the pipeline stops.
+    /// The ticker is due; messages may be emitted. Comes once more when the pipeline stops, or when a reload takes the
+    /// filter away: then the stop signal of the context is raised, and what is held back must leave.
     ///
     /// # Errors
     /// [`PluginError::Fatal`] stops the instance, others are logged.

@@ -92,7 +92,7 @@ pub use cause::cause;
 pub use config::{Fault, Faults};
 pub use context::{Acknowledger, Context, Counter, StopSignal, now};
 pub use decoder::{Decoder, Frame};
-pub use edit::{MessageMut, OutputMark};
+pub use edit::{Marks, MessageMut, OutputMark};
 pub use encoder::{ByteWriter, Encoder};
 pub use error::PluginError;
 pub use fault::fault_point;

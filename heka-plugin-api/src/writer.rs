@@ -7,7 +7,7 @@ use crate::message::Message;
 use crate::origin::Origin;
 
 /// What a new message starts with, where its builder doesn't say otherwise.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Defaults<'a> {
     pub(crate) timestamp: i64,
     pub(crate) message_type: &'a [u8],
@@ -16,7 +16,28 @@ pub(crate) struct Defaults<'a> {
     pub(crate) origin: Origin,
     pub(crate) flags: u16,
     pub(crate) hops: u16,
+    pub(crate) severity: i32,
+    pub(crate) pid: i32,
 }
+
+impl Default for Defaults<'_> {
+    fn default() -> Self {
+        Defaults {
+            timestamp: 0,
+            message_type: &[],
+            logger: &[],
+            hostname: &[],
+            origin: Origin::default(),
+            flags: 0,
+            hops: 0,
+            severity: SEVERITY_UNKNOWN,
+            pid: 0,
+        }
+    }
+}
+
+/// The severity of messages that say none.
+const SEVERITY_UNKNOWN: i32 = 7;
 
 /// Takes new messages; each is written in place by a [`MessageBuilder`].
 pub struct MessageWriter<'a> {
@@ -59,6 +80,11 @@ impl<'a> MessageWriter<'a> {
     /// Sets the `record_flag` bits that new messages start with, for hosts.
     pub fn set_flags(&mut self, flags: u16) {
         self.defaults.flags = flags;
+    }
+
+    /// Returns the logger that new messages start with: in a decoder the stream's name, such as a file's path.
+    pub fn logger(&self) -> &'a [u8] {
+        self.defaults.logger
     }
 
     /// Starts a message; nothing happens unless its [`finish`](MessageBuilder::finish) is called.

@@ -132,3 +132,55 @@ fn file_grep_one_in_20_file() {
     let config = FILE_INPUT.to_owned() + chain + FILE_OUTPUT + GREP + "\"wanted\"\n";
     check("file, grep 1 in 20, file", &config, write_log, |messages| messages / 20);
 }
+
+#[test]
+fn joined_lines_through_a_decoder_behind_another() {
+    let input = "splitter = { kind = \"multiline\", start = \"^2026-\" }\ndecoder = \"first\"\n\
+                 [decoders.first]\nplugin = \"regex\"\npattern = '^(?P<timestamp>\\S+) (?P<word>\\w+) (?P<payload>.*)$'\n\
+                 then = \"second\"\n\
+                 [decoders.second]\nplugin = \"regex\"\npattern = '^line (?P<number>\\d+)'\n";
+    let config = FILE_INPUT.to_owned() + input + "[chains.default]\noutputs = [\"out\"]\n" + FILE_OUTPUT;
+    check("file, multiline, regex then regex, file", &config, write_log, |messages| messages);
+}
+
+/// Decoders of text, their options, and a line that each reads, with a number in place of `NUMBER`.
+const DECODERS: [(&str, &str, &str); 5] = [
+    (
+        "regex",
+        r"pattern = '^(?<timestamp>\S+) (?<word>\w+) (?<number>\d+)$'",
+        "2026-11-22T12:00:00Z word NUMBER",
+    ),
+    (
+        "grok",
+        "pattern = '^%{TIMESTAMP_ISO8601:timestamp} %{IPORHOST:host} %{NUMBER:number:int} %{GREEDYDATA:rest}$'",
+        "2026-11-22 12:00:00 192.0.2.1 NUMBER and so on",
+    ),
+    ("csv", "columns = ['timestamp', 'number', 'note']", "22 Nov 2026 12:00:00,NUMBER,\"say \"\"hi\"\"\""),
+    ("kv", "prefix = 'x.'", "time=1795399567 number=NUMBER note=\"say \\\"hi\\\"\" lone"),
+    (
+        "nginx_error",
+        "",
+        "2026/11/22 12:00:00 [error] 12#34: *NUMBER it broke (2: no), client: 192.0.2.1, server: s, request: \"GET /a HTTP/1.1\"",
+    ),
+];
+
+#[test]
+fn file_decoder_of_text_file() {
+    for (decoder, options, line) in DECODERS {
+        let write = |directory: &Directory, lines: u64| {
+            let numbers = (0..lines).map(|number| 100_000 + number);
+            let text: String =
+                numbers.map(|number| line.replace("NUMBER", &number.to_string()) + "\n").collect();
+            directory.write("in.log", text);
+        };
+        let config = FILE_INPUT.to_owned()
+            + "decoder = \"lines\"\n[chains.default]\noutputs = [\"out\"]\n"
+            + FILE_OUTPUT
+            + "[decoders.lines]\nplugin = \""
+            + decoder
+            + "\"\n"
+            + options
+            + "\n";
+        check(&format!("file, {decoder}, payload, file"), &config, write, |messages| messages);
+    }
+}

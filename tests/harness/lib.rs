@@ -9,7 +9,7 @@ pub mod probe;
 mod router;
 mod wait;
 
-pub use clients::{install_npm, install_python};
+pub use clients::{Client, install_npm, install_npm_with, install_python, install_python2, say_skipped};
 pub use directory::{Directory, plugin_dir, repository};
 pub use host::{Ended, Host};
 pub use peer::{Peer, address_of, send_tcp, send_udp};

@@ -75,6 +75,8 @@ int main(void) {
     FIELD("Frames", heka_frames, message_type)
     FIELD("Frames", heka_frames, logger)
     FIELD("Frames", heka_frames, hostname)
+    FIELD("Frames", heka_frames, severity)
+    FIELD("Frames", heka_frames, pid)
     SIZE("Buffer", heka_buffer)
     FIELD("Buffer", heka_buffer, data)
     FIELD("Buffer", heka_buffer, len)

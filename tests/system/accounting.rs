@@ -47,9 +47,19 @@ fn sampling_balances() {
 }
 
 #[test]
-fn a_rate_limit_balances() {
-    let limit = "plugin = \"rate_limit\"\nrate = 0.001\nburst = 5";
+fn a_throttle_balances() {
+    let limit = "plugin = \"throttle\"\nrate = 0.001\nburst = 5";
     check(&[("limit", limit)], [10_000, 0, 5, 9995, 0, 0], [5, 0]);
+    let pace = format!("{limit}\nexcess = \"pace\"\nheld_max = 100");
+    check(&[("pace", &pace)], [10_000, 9995, 10_000, 0, 9995, 0], [10_000, 0]);
+}
+
+#[test]
+fn repeats_balance() {
+    let dedupe = "by = [\"Fields[field_2]\"]\nwindow = \"1 h\"\nsummary = true\nkeys_max = 100";
+    check(&[("dedupe", dedupe)], [10_000, 0, 10_000, 0, 0, 0], [10_000, 0]);
+    let equal = "by = [\"Type\"]\nwindow = \"1 h\"\nsummary = true";
+    check(&[("dedupe", equal)], [10_000, 1, 2, 0, 9999, 0], [2, 0]);
 }
 
 #[test]

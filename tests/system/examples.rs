@@ -249,24 +249,25 @@ fn every_example_is_good_and_tested() {
         "access-log/heka.toml",
         "agent-to-grater/agent.toml",
         "agent-to-grater/grater.toml",
+        "agent.toml",
         "heka-server/heka.toml",
         "router-basics/heka.toml",
         "syslog-server/heka.toml",
         "tcp-relay/heka.toml",
     ];
-    let entries = |folder: &Path| fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let entries =
+        |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let examples = repository().join("examples");
     let mut configs: Vec<String> = entries(&examples)
-        .flat_map(|folder| entries(&folder).collect::<Vec<_>>())
+        .flat_map(|path| entries(&path).chain([path.clone()]).collect::<Vec<_>>())
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .map(|path| path.strip_prefix(&examples).unwrap().display().to_string())
         .collect();
     configs.sort();
-    assert_eq!(configs, tested, "each example has a test in this file");
+    assert_eq!(configs, tested, "each example has a test in this file, or in one of its own");
+    let directory = example("");
     for path in configs {
-        let (name, config) = path.split_once('/').unwrap();
-        let directory = example(name);
-        let ended = Host::spawn(&directory, &["check", config]).wait();
+        let ended = Host::spawn(&directory, &["check", &path]).wait();
         assert_eq!(ended.status, Some(0), "{path}: {}", ended.stderr);
         assert!(!ended.stderr.contains("WARN"), "{path}: {}", ended.stderr);
     }

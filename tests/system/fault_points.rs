@@ -1,10 +1,10 @@
 //! The process dies at every named step of a durable operation, and once more at the same step while it recovers:
 //! nothing is lost, torn or doubled.
 
+use crate::ledger::{AGENT, GRATER, free_address};
 use heka_tests::{Directory, Host, repository, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -31,35 +31,15 @@ const NOT_REACHED: [&str; 12] = [
     "queue.renew.written",
 ];
 
-const AGENT: &str = r#"
-[heka]
-state_dir = "agent-state"
-[inputs.logs]
-plugin = "file"
-paths = ["logs/*.log"]
-from = "beginning"
-[chains.default]
-outputs = ["to_grater"]
-[outputs.to_grater]
-plugin = "hop"
-address = "ADDRESS"
-queue = { kind = "disk", max_bytes = "2 MiB" }
-"#;
-
-const GRATER: &str = r#"
-[heka]
-state_dir = "grater-state"
-[inputs.from_agents]
-plugin = "hop"
-address = "ADDRESS"
-[chains.default]
-outputs = ["all"]
-[outputs.all]
-plugin = "file"
-path = "out/all.log"
-encoder = "payload"
-queue = { kind = "disk", max_bytes = "2 MiB", durability = "fsync" }
-"#;
+/// Queues so small that everything goes to the disk, and segments roll.
+fn configs(address: &str) -> [String; 2] {
+    let spill = &AGENT[AGENT.find("[outputs.to_grater.queue]").expect("a queue")..];
+    let spill = &spill[..spill.find("[outputs.refused]").expect("another output")];
+    let disk = "[outputs.to_grater.queue]\nkind = \"disk\"\nmax_bytes = \"2 MiB\"\n\n";
+    let agent = AGENT.replace(spill, disk);
+    let grater = GRATER.replace("kind = \"disk\"", "kind = \"disk\", max_bytes = \"2 MiB\"");
+    [agent, grater].map(|config| config.replace("ADDRESS", address))
+}
 
 /// All names in the sources.
 fn points() -> BTreeSet<String> {
@@ -85,10 +65,10 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
 /// Lets both processes die at `point`, then once more while they recover; tells whether one did.
 fn dies_at(point: &str, count: u32) -> bool {
     let directory = Directory::new();
-    let free =
-        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").to_string();
-    directory.write("agent.toml", AGENT.replace("ADDRESS", &free));
-    directory.write("grater.toml", GRATER.replace("ADDRESS", &free));
+    let free = free_address();
+    let [agent, grater] = configs(&free);
+    directory.write("agent.toml", agent);
+    directory.write("grater.toml", grater);
     let line = |number: usize| format!("{number:06} {}\n", "x".repeat(number * 37 % 600));
     let half = |from: usize, to: usize| (from..to).map(line).collect::<String>();
     directory.write("logs/app.log", half(0, LINES / 2));

@@ -78,7 +78,7 @@ fn rust_lines() -> Vec<String> {
             context,
         }
         Frame { bytes, position, flags, reserved }
-        Frames { frames, len, completed, stream, timestamp, message_type, logger, hostname }
+        Frames { frames, len, completed, stream, timestamp, message_type, logger, hostname, severity, pid }
         Buffer { data, len, capacity, ends, grow, context }
         Delivery { batch, bytes, ends, queue, sequences }
         Reader {

@@ -132,7 +132,7 @@ fn each_line(body: &[u8], take: &mut dyn FnMut(&OwnedMessage) -> Result<(), Stri
         let mut read = Ok(());
         let built = OwnedMessage::build(|builder| {
             builder.uuid(random_uuid()).timestamp(now());
-            read = reader.read(line, builder);
+            read = reader.read(line, builder).map(|_| ());
         });
         let message = read.and(built).map_err(|error| format!("line {}: {}", index + 1, error.reason()))?;
         take(&message)?;

@@ -8,7 +8,8 @@ use crate::config::{
 use crate::instance::{Counters, InstanceSpec, OutputNames};
 use crate::plugin::{Kind, Plugin, Registry, check_options};
 use crate::splitter::SplitterConfig;
-use crate::stats::{ChainStats, HasCounters, InputStats, OutputStats, Stats};
+use crate::stage::decoder::DecoderPlan;
+use crate::stats::{ChainStats, InputStats, OutputStats, Stats};
 use heka_matcher::Matcher;
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,7 +30,8 @@ pub(crate) struct InputBlueprint {
     pub(crate) config: InputConfig,
     pub(crate) spec: InstanceSpec,
     pub(crate) splitter: SplitterConfig,
-    pub(crate) decoder: Option<InstanceSpec>,
+    /// Tried in order.
+    pub(crate) decoders: Vec<DecoderPlan>,
     pub(crate) stats: Arc<InputStats>,
 }
 
@@ -76,10 +78,10 @@ pub(crate) struct Known {
 /// Finds everything and collects the faults.
 pub(crate) struct Draft<'d> {
     known: &'d Known,
-    config: &'d Config,
+    pub(super) config: &'d Config,
     registry: &'d Registry,
     hostname: &'d str,
-    faults: Faults,
+    pub(super) faults: Faults,
 }
 
 impl<'d> Draft<'d> {
@@ -108,22 +110,21 @@ impl<'d> Draft<'d> {
         self.faults.into_result(blueprint)
     }
 
-    fn input(&mut self, input: &InputConfig) -> Option<InputBlueprint> {
+    fn input(&mut self, input: &'d InputConfig) -> Option<InputBlueprint> {
         let stats = self.known.stats.input(&input.name);
         let counters = Counters { stats: stats.clone(), prefix: String::new() };
-        if input.settings.decode_threads > 0 && input.settings.decoder.is_none() {
+        if input.settings.decode_threads > 0 && input.settings.decoders.is_empty() {
             let text = format!("input `{}`: `decode_threads` without a `decoder`; name one", input.name);
             self.faults.add(&input.position, text);
         }
         let splitter = splitter(input, self.config.host.message_bytes_max, &mut self.faults);
         let spec = self.instance(Kind::Input, input, counters, &OutputNames::default());
-        let decoder = input.settings.decoder.as_ref();
-        let decoder = decoder.map(|name| self.coder(Kind::Decoder, name, &input.name, stats.clone()));
+        let decoders = self.decoders(input, &stats);
         Some(InputBlueprint {
             config: input.clone(),
             spec: spec?,
             splitter: splitter?,
-            decoder: lift(decoder)?,
+            decoders: decoders?,
             stats,
         })
     }
@@ -133,7 +134,7 @@ impl<'d> Draft<'d> {
         let counters = Counters { stats: stats.clone(), prefix: String::new() };
         let spec = self.instance(Kind::Output, output, counters, &OutputNames::default());
         let encoder = output.settings.encoder.as_ref();
-        let encoder = encoder.map(|name| self.coder(Kind::Encoder, name, &output.name, stats.clone()));
+        let encoder = encoder.map(|name| self.encoder(name, output, stats.clone()));
         let queue_dir = state_dir(&self.config.host.state_dir, "queue", &output.name);
         Some(OutputBlueprint {
             config: output.clone(),
@@ -144,33 +145,37 @@ impl<'d> Draft<'d> {
         })
     }
 
-    /// A decoder or encoder: a section, or a plugin that needs none.
-    fn coder(
+    /// An encoder: a section, or a plugin that needs none.
+    fn encoder(
+        &mut self,
+        name: &Located<String>,
+        output: &OutputConfig,
+        stats: Arc<OutputStats>,
+    ) -> Option<InstanceSpec> {
+        let counters = Counters { stats, prefix: name.value.clone() };
+        match self.config.encoder(&name.value) {
+            Some(section) => self.instance(Kind::Encoder, section, counters, &OutputNames::default()),
+            None => self.bare(Kind::Encoder, name, &format!("output `{}`", output.name), counters),
+        }
+    }
+
+    /// A decoder or encoder without a section.
+    pub(super) fn bare(
         &mut self,
         kind: Kind,
         name: &Located<String>,
         user: &str,
-        stats: Arc<dyn HasCounters>,
+        counters: Counters,
     ) -> Option<InstanceSpec> {
-        let counters = Counters { stats, prefix: name.value.clone() };
-        let section = match kind {
-            Kind::Decoder => self.config.decoder(&name.value),
-            _ => self.config.encoder(&name.value),
-        };
-        if let Some(section) = section {
-            return self.instance(kind, section, counters, &OutputNames::default());
-        }
-        let user_kind = if kind == Kind::Decoder { "input" } else { "output" };
-        let who = format!("{user_kind} `{user}`");
         let found = match self.registry.find(kind, &name.value) {
             Ok(plugin) => plugin,
             Err(problem) => {
-                self.faults.add(&name.position, format!("{who}: {problem}"));
+                self.faults.add(&name.position, format!("{user}: {problem}"));
                 return None;
             }
         };
         let options = Node::table(Vec::new(), &name.position);
-        let who = format!("{who}: {} `{}`", kind.name(), name.value);
+        let who = format!("{user}: {} `{}`", kind.name(), name.value);
         self.spec(&found, &name.value, &options, &name.position, &[], &who, counters, &OutputNames::default())
     }
 
@@ -221,27 +226,30 @@ impl<'d> Draft<'d> {
 
     fn matcher(&mut self, chain: &ChainConfig) -> Option<Matcher> {
         if let Some(text) = &chain.matcher {
-            return match Matcher::parse(&text.value) {
-                Ok(matcher) => Some(matcher),
-                Err(error) => {
-                    let (text_line, column) = (error.line(), error.column());
-                    let place = if text_line == 1 { String::new() } else { format!("line {text_line}, ") };
-                    let (what, hint) = error.message().split_once("; ").unwrap_or((error.message(), ""));
-                    let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
-                    let reason = format!("{what} at {place}column {column}{}", hint.trim_end_matches('?'));
-                    let shown = error.to_string();
-                    let excerpt = shown.split_once('\n').map_or("", |(_, excerpt)| excerpt);
-                    let who = format!("chain `{}`: matcher: {reason}", chain.name);
-                    self.faults.add_with_excerpt(&text.position, who, excerpt);
-                    None
-                }
-            };
+            return self.parsed(text, &format!("chain `{}`", chain.name));
         }
         let types: Vec<String> = chain.message_type.iter().map(|name| quoted(&name.value)).collect();
         if types.is_empty() {
             return Matcher::parse("TRUE").ok();
         }
         Matcher::parse(&format!("Type IN ({})", types.join(", "))).ok()
+    }
+
+    /// Parses a matcher; what is wrong with it becomes a fault.
+    pub(super) fn parsed(&mut self, text: &Located<String>, who: &str) -> Option<Matcher> {
+        let error = match Matcher::parse(&text.value) {
+            Ok(matcher) => return Some(matcher),
+            Err(error) => error,
+        };
+        let (text_line, column) = (error.line(), error.column());
+        let place = if text_line == 1 { String::new() } else { format!("line {text_line}, ") };
+        let (what, hint) = error.message().split_once("; ").unwrap_or((error.message(), ""));
+        let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
+        let reason = format!("{what} at {place}column {column}{}", hint.trim_end_matches('?'));
+        let shown = error.to_string();
+        let excerpt = shown.split_once('\n').map_or("", |(_, excerpt)| excerpt);
+        self.faults.add_with_excerpt(&text.position, format!("{who}: matcher: {reason}"), excerpt);
+        None
     }
 
     /// Filters that no chain uses are checked as well.
@@ -258,7 +266,7 @@ impl<'d> Draft<'d> {
         }
     }
 
-    fn instance<S>(
+    pub(super) fn instance<S>(
         &mut self,
         kind: Kind,
         instance: &InstanceConfig<S>,

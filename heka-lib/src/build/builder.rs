@@ -5,7 +5,7 @@ use super::routing::{limits, route_plan};
 use super::running::{DeadLetterWays, RunningChain, RunningChainStage, RunningInput, RunningOutput};
 use super::{Common, Tier};
 use crate::arena::ArenaPool;
-use crate::config::{Config, Faults, FilterConfig, HostConfig, InputConfig, Position, QueueKind};
+use crate::config::{Config, Faults, FilterConfig, HostConfig, Position, QueueKind};
 use crate::control::Control;
 use crate::dead_letter::{DeadLetterPlan, DeadLetterWay, DeadLetters};
 use crate::dead_letter_store::DeadLetterStore;
@@ -366,14 +366,4 @@ fn last_resorts(config: &Config) -> Vec<String> {
         |name: &&str| config.output(name)?.settings.dead_letter.as_ref().map(|next| next.value.as_str());
     let first = config.host.dead_letter.as_ref().map(|first| first.value.as_str());
     std::iter::successors(first, next).take(config.outputs.len()).map(str::to_owned).collect()
-}
-
-/// The type of an input's messages that set none: the config's, or the name of the plugin that makes them.
-pub(super) fn type_name(input: &InputConfig, decoder: Option<&InstanceSpec>) -> String {
-    let plugin = || match decoder {
-        // SAFETY: a plugin's name is a constant of its file.
-        Some(decoder) => String::from_utf8_lossy(unsafe { decoder.table.name.bytes() }).into_owned(),
-        None => input.plugin.name.clone(),
-    };
-    input.settings.message_type.clone().unwrap_or_else(plugin)
 }

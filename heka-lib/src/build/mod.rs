@@ -2,6 +2,7 @@
 
 mod blueprint;
 mod builder;
+mod decoders;
 mod decoding;
 mod routing;
 mod running;

@@ -1,15 +1,32 @@
 //! Makes splitters of what a config says about them.
 
 use crate::config::{self, Faults, FrameOverflow, InputConfig, Node, NodeValue, SplitterKind};
-use crate::splitter::{ByteOrder, DelimiterAt, FrameLimit, LengthPrefix, LongFrames, SplitterConfig};
+use crate::splitter::{
+    ByteOrder, DelimiterAt, FrameLimit, GroupLimits, LengthPrefix, LinePatterns, LongFrames, SplitterConfig,
+};
+use heka_plugin_api::units::parse_duration;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// How long a group of lines may be waited for.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+/// How many lines a group may have.
+const LINES: RangeInclusive<usize> = 1..=1_000_000;
 
 /// Options that each kind knows.
-const OPTIONS: [(SplitterKind, &[&str]); 6] = [
+const OPTIONS: [(SplitterKind, &[&str]); 10] = [
     (SplitterKind::Line, &["keep_empty"]),
     (SplitterKind::Token, &["token", "keep_delimiter", "keep_empty"]),
     (SplitterKind::Regex, &["delimiter", "delimiter_at", "keep_empty"]),
     (SplitterKind::Heka, &[]),
     (SplitterKind::Length, &["width", "order", "counts_itself"]),
+    (
+        SplitterKind::Multiline,
+        &["start", "continuation", "goes_on", "preset", "timeout", "lines_max", "keep_empty"],
+    ),
+    (SplitterKind::Cri, &["timeout", "lines_max"]),
+    (SplitterKind::Docker, &["timeout", "lines_max"]),
+    (SplitterKind::JournalExport, &[]),
     (SplitterKind::None, &[]),
 ];
 
@@ -36,6 +53,10 @@ pub(super) fn splitter(input: &InputConfig, bytes_max: usize, faults: &mut Fault
         }
         SplitterKind::Heka => Ok(SplitterConfig::heka()),
         SplitterKind::Length => reader.length(),
+        SplitterKind::Multiline => reader.multiline()?,
+        SplitterKind::Cri => Ok(SplitterConfig::cri(reader.group_limits()?)),
+        SplitterKind::Docker => Ok(SplitterConfig::docker(reader.group_limits()?)),
+        SplitterKind::JournalExport => Ok(SplitterConfig::journal_export()),
         SplitterKind::None => Ok(SplitterConfig::none()),
     };
     match made {
@@ -127,6 +148,68 @@ impl OptionReader<'_> {
                 None
             }
         }
+    }
+
+    /// Reads an optional text; `None` only if it is wrong.
+    fn text(&mut self, key: &str) -> Option<Option<String>> {
+        match self.given.options.get(key) {
+            None => Some(None),
+            Some(_) => self.required(key).map(Some),
+        }
+    }
+
+    /// `None` only if an option is of the wrong type.
+    fn multiline(&mut self) -> Option<Result<SplitterConfig, String>> {
+        let [start, continuation, goes_on] = ["start", "continuation", "goes_on"].map(|key| self.text(key));
+        let (presets, limits) = (self.presets(), self.group_limits());
+        let patterns = LinePatterns { start: start?, continuation: continuation?, goes_on: goes_on? };
+        Some(SplitterConfig::multiline(&patterns, &presets?, limits?))
+    }
+
+    fn presets(&mut self) -> Option<Vec<String>> {
+        let Some(node) = self.given.options.get("preset") else { return Some(Vec::new()) };
+        let items = match &node.value {
+            NodeValue::Array(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let names: Option<Vec<_>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+        if names.is_none() {
+            self.wrong("preset", node, "a string or an array of strings");
+        }
+        names
+    }
+
+    fn group_limits(&mut self) -> Option<GroupLimits> {
+        let default = GroupLimits::default();
+        let (timeout, lines_max) = (self.timeout(default.timeout), self.lines_max(default.lines_max));
+        Some(GroupLimits { timeout: timeout?, lines_max: lines_max? })
+    }
+
+    fn timeout(&mut self, default: Duration) -> Option<Duration> {
+        let Some(node) = self.given.options.get("timeout") else { return Some(default) };
+        let timeout = match &node.value {
+            NodeValue::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+            NodeValue::Float(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
+            NodeValue::String(text) => parse_duration(text).ok(),
+            _ => None,
+        };
+        let timeout = timeout.filter(|timeout| TIMEOUTS.contains(timeout));
+        if timeout.is_none() {
+            self.wrong("timeout", node, "a duration from 1 ms to 1 h");
+        }
+        timeout
+    }
+
+    fn lines_max(&mut self, default: usize) -> Option<usize> {
+        let Some(node) = self.given.options.get("lines_max") else { return Some(default) };
+        let lines = match &node.value {
+            NodeValue::Integer(lines) => usize::try_from(*lines).ok().filter(|lines| LINES.contains(lines)),
+            _ => None,
+        };
+        if lines.is_none() {
+            self.wrong("lines_max", node, "an integer from 1 to 1000000");
+        }
+        lines
     }
 
     fn length(&mut self) -> Result<SplitterConfig, String> {

@@ -13,9 +13,9 @@ pub type InputConfig = InstanceConfig<InputSettings>;
 /// What the host owns of an input's table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputSettings {
-    /// The decoder: the name of a section, or of a plugin that needs no options. Without one a frame becomes
-    /// a message's payload as it is.
-    pub decoder: Option<Located<String>>,
+    /// The decoders: names of sections, or of plugins that need no options. They are tried in order, and the first
+    /// that takes a frame makes its messages. Without one a frame becomes a message's payload as it is.
+    pub decoders: Vec<Located<String>>,
     /// How bytes become frames; by default what the input itself prefers.
     pub splitter: Option<SplitterConfig>,
     /// The longest frame, in bytes, up to 256 MiB; by default the longest message.
@@ -89,16 +89,28 @@ pub enum SplitterKind {
     Heka,
     /// Cuts by a length in front of each frame.
     Length,
+    /// Joins lines that make one message.
+    Multiline,
+    /// Joins the lines of a CRI container log.
+    Cri,
+    /// Joins the lines of Docker's `json-file` driver.
+    Docker,
+    /// Cuts the journal's export format.
+    JournalExport,
     /// Takes each read as one frame.
     None,
 }
 
-const SPLITTERS: [(&str, SplitterKind); 6] = [
+const SPLITTERS: [(&str, SplitterKind); 10] = [
     ("line", SplitterKind::Line),
     ("token", SplitterKind::Token),
     ("regex", SplitterKind::Regex),
     ("heka", SplitterKind::Heka),
     ("length", SplitterKind::Length),
+    ("multiline", SplitterKind::Multiline),
+    ("cri", SplitterKind::Cri),
+    ("docker", SplitterKind::Docker),
+    ("journal_export", SplitterKind::JournalExport),
     ("none", SplitterKind::None),
 ];
 
@@ -122,7 +134,7 @@ impl InputSettings {
             ("dead_letter", OnDecodeError::DeadLetter),
         ];
         InputSettings {
-            decoder: section.string("decoder"),
+            decoders: section.strings("decoder", true),
             splitter: splitter(section),
             frame_bytes_max: section
                 .bytes("frame_bytes_max", 1..=256 << 20)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::decoder::DecoderSettings;
 use super::document::{Entry, Node};
 use super::faults::Faults;
 use super::position::{Located, Position};
@@ -42,7 +43,7 @@ impl<S: PartialEq> PartialEq for InstanceConfig<S> {
 }
 
 /// A decoder's table.
-pub type DecoderConfig = InstanceConfig<()>;
+pub type DecoderConfig = InstanceConfig<DecoderSettings>;
 /// An encoder's table.
 pub type EncoderConfig = InstanceConfig<()>;
 /// A filter's table.

@@ -7,6 +7,7 @@
 
 mod admin;
 mod chain;
+mod decoder;
 mod document;
 mod faults;
 mod host;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use admin::{AdminConfig, AdminListen, AdminSocket, Token, TokenSource};
 pub use chain::{ChainConfig, DEFAULT_CHAIN};
+pub use decoder::{DecoderSettings, ThenConfig};
 pub use document::{Document, Entry, NESTING_MAX, Node, NodeValue};
 pub use faults::{Fault, Faults, nearest};
 pub use heka_plugin_api::units::{UnitError, format_bytes, format_duration, parse_bytes, parse_duration};

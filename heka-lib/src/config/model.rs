@@ -1,6 +1,7 @@
 //! The whole configuration, typed and checked.
 
 use super::chain::ChainConfig;
+use super::decoder::DecoderSettings;
 use super::document::{Document, Entry, NodeValue};
 use super::faults::{Fault, Faults, suggestion};
 use super::host::HostConfig;
@@ -86,8 +87,10 @@ impl Config {
         let section = |name: &str| document.root.get(name).map_or(&[][..], |node| node.entries());
         let mut read_inputs = |e: &Entry| read_instance("input", e, faults, InputSettings::read);
         let inputs = section("inputs").iter().map(&mut read_inputs).collect();
-        let decoders =
-            section("decoders").iter().map(|e| read_instance("decoder", e, faults, |_| ())).collect();
+        let decoders = section("decoders")
+            .iter()
+            .map(|e| read_instance("decoder", e, faults, DecoderSettings::read))
+            .collect();
         let mut read_filters = |e: &Entry| read_instance("filter", e, faults, FilterSettings::read);
         let filters = section("filters").iter().map(&mut read_filters).collect();
         let encoders =

@@ -83,7 +83,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!((input.plugin.name.as_str(), &input.plugin.file), ("file", &None));
     assert_eq!(input.options.entries().len(), 2);
     assert_eq!(input.options.at_path("paths[0]").position.to_string(), "heka.toml:6:10");
-    let decoder = input.settings.decoder.as_ref().unwrap();
+    let decoder = &input.settings.decoders[0];
     assert_eq!(config.decoder(&decoder.value).unwrap().plugin.name, "access_log");
     let encoder = config.output("all").unwrap().settings.encoder.as_ref().unwrap();
     assert_eq!(
@@ -203,6 +203,45 @@ fn a_splitter_keeps_its_options() {
     let splitter = config.inputs[0].settings.splitter.as_ref().unwrap();
     assert_eq!((splitter.kind.name(), splitter.options.at_path("pattern").as_str()), ("regex", Some("a+")));
     assert_eq!(splitter.options.get("kind"), None);
+}
+
+#[test]
+fn decoders_come_one_behind_the_other() {
+    let text = format!(
+        "[inputs.x]\ndecoder = ['a', 'json']\n[decoders.a]\nthen = [{{ matcher = 'TRUE', decoder = 'b' }}, 'json']\n\
+         [decoders.b]\nthen = 'json'\nown = 1\n{BASE}"
+    );
+    let config = config(&text);
+    let names: Vec<_> = config.inputs[0].settings.decoders.iter().map(|name| name.value.as_str()).collect();
+    assert_eq!(names, ["a", "json"]);
+    let then = &config.decoder("a").unwrap().settings.then;
+    assert_eq!(
+        (then.len(), then[0].decoder.value.as_str(), then[1].decoder.value.as_str()),
+        (2, "b", "json")
+    );
+    assert_eq!((then[0].matcher.as_ref().unwrap().value.as_str(), &then[1].matcher), ("TRUE", &None));
+    assert_eq!(config.decoder("b").unwrap().options.entries().len(), 1);
+}
+
+#[test]
+fn decoders_that_lead_nowhere_or_back_are_faults() {
+    fault(
+        "decoders.a.then = 'a'",
+        "heka.toml:1:19: decoder `a`: `then`: what `a` makes would come back to it",
+    );
+    fault(
+        "decoders.a.then = 1",
+        "heka.toml:1:19: decoder `a`: `then`: is an integer; expected a decoder's name, or an array of tables such as \
+         { matcher = 'Type == \"x\"', decoder = \"y\" }",
+    );
+    fault(
+        "decoders.a.then = [{ match = 'x', decoder = 'b' }]",
+        "heka.toml:1:22: decoder `a`: `then`: unknown key `match`; did you mean `matcher`",
+    );
+    fault(
+        "decoders.a.then = { matcher = 'TRUE' }",
+        "heka.toml:1:19: decoder `a`: `then`: no `decoder`; name the one that goes on",
+    );
 }
 
 #[test]

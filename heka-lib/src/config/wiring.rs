@@ -11,6 +11,7 @@ use super::position::{Located, Position};
 pub(super) fn check(config: &Config, document: &Document, options: ConfigOptions, faults: &mut Faults) {
     check_chains(config, faults);
     check_dead_letters(config, faults);
+    check_decoders(config, faults);
     let name = &document.name;
     if config.inputs.is_empty() && !options.allow_no_inputs {
         missing(document, name, "inputs", "add a table [inputs.NAME]", faults);
@@ -47,6 +48,32 @@ fn check_output(config: &Config, who: &str, output: &Located<String>, faults: &m
         let known = config.outputs.iter().map(|output| output.name.as_str());
         faults.add_unknown_name(&output.position, who, "output", &output.value, known);
     }
+}
+
+/// Checks that no decoder gets back what it made.
+fn check_decoders(config: &Config, faults: &mut Faults) {
+    for decoder in &config.decoders {
+        for then in &decoder.settings.then {
+            let mut seen = Vec::new();
+            if leads_to(config, &then.decoder.value, &decoder.name, &mut seen) {
+                let name = &decoder.name;
+                let text = format!("decoder `{name}`: `then`: what `{name}` makes would come back to it");
+                faults.add(&then.decoder.position, text);
+            }
+        }
+    }
+}
+
+fn leads_to<'c>(config: &'c Config, from: &'c str, to: &str, seen: &mut Vec<&'c str>) -> bool {
+    if from == to {
+        return true;
+    }
+    if seen.contains(&from) {
+        return false;
+    }
+    seen.push(from);
+    let then = config.decoder(from).map_or(&[][..], |decoder| &decoder.settings.then);
+    then.iter().any(|then| leads_to(config, &then.decoder.value, to, seen))
 }
 
 /// Checks that dead letters go to outputs that exist, and never come back to where they came from.

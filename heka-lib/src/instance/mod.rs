@@ -208,6 +208,12 @@ impl Instance {
         self.health.failing = true;
     }
 
+    /// Raises the stop signal, on the instance's own thread.
+    pub(crate) fn ask_to_stop(&mut self) {
+        // SAFETY: open.
+        unsafe { (self.table.stop)(self.pointer) };
+    }
+
     pub(crate) fn read(&mut self, reader: &mut abi::Reader, timeout: Duration) -> Result<i32, Failure> {
         let Some(read) = self.table.read else { return Err(missing("read")) };
         // SAFETY: the instance is open, the reader valid.

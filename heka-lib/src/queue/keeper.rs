@@ -1,7 +1,7 @@
 //! The thread that keeps a durable queue's messages on the disk and reads them back.
 
 use super::window::{Entry, RESERVED, ToKeep, incoming_bytes_max};
-use super::{Queue, ToOutput};
+use super::{PATIENCE, Queue, ToOutput};
 use crate::arena::{ArenaPool, RecordWriter};
 use crate::batch::Batch;
 use crate::config::WhenFull;
@@ -34,6 +34,8 @@ pub(crate) struct Keeper {
     /// Whether the disk's reader stands at what comes next for the window.
     reading: bool,
     appended: Appended,
+    /// What was written while the window was long, and may yet stay in memory.
+    later: Vec<Entry>,
     acknowledged: u64,
     asked_sync: Option<Instant>,
     failed: Option<Instant>,
@@ -75,6 +77,7 @@ impl Keeper {
             writer: RecordWriter::new(&ArenaPool::default(), u32::MAX as usize),
             block: Block::default(),
             appended: Appended::default(),
+            later: Vec::new(),
             acknowledged: 0,
             asked_sync: None,
             failed: None,
@@ -312,12 +315,14 @@ impl Keeper {
             };
             tokens.push((end, entry.batch.take_tokens()));
             let Some(entry) = entry.without(&suppressed) else { continue };
-            self.show(entry);
+            let left = if self.later.is_empty() { self.show(entry) } else { Some(entry) };
+            self.later.extend(left);
         }
         let has_kept = !tokens.is_empty();
         self.appended.incoming.append(&mut tokens);
-        self.settle()?;
-        result.map(|()| has_kept)
+        let settled = self.settle();
+        self.show_later();
+        settled.and(result).map(|()| has_kept)
     }
 
     /// Lets go of the tokens of what was appended, after a sync where that is asked for. When the sync fails, they
@@ -340,20 +345,57 @@ impl Keeper {
         Ok(())
     }
 
-    /// Lets a batch that is on the disk stay in the window, or leaves it to be read back.
-    fn show(&mut self, entry: Entry) {
+    /// Lets a batch that is on the disk stay in the window; gives it back if there is no room.
+    fn show(&mut self, entry: Entry) -> Option<Entry> {
         let mut window = self.queue.lock();
-        if window.has_short_cut(entry.batch.bytes() as u64) {
-            window.push_kept(entry);
-            let _ = self.ready.send(ToOutput::Ready);
-            return;
+        if !window.has_short_cut(entry.batch.bytes() as u64) {
+            return Some(entry);
         }
-        window.behind = true;
+        window.push_kept(entry);
+        let _ = self.ready.send(ToOutput::Ready);
+        None
+    }
+
+    /// Shows what there was no room for: waits a little for an output that goes on taking, then leaves the rest to be
+    /// read back.
+    fn show_later(&mut self) {
+        let mut later = std::mem::take(&mut self.later).into_iter();
+        for entry in later.by_ref() {
+            self.wait_for_output();
+            if let Some(left) = self.show(entry) {
+                self.read_back(left.sequence);
+                break;
+            }
+        }
+        drop(later);
+    }
+
+    /// Lets the window continue from the disk.
+    fn read_back(&mut self, sequence: u64) {
+        self.queue.lock().behind = true;
         if !self.reading {
             self.reading = true;
-            drop(window);
-            self.disk.skip_to(entry.sequence);
+            self.disk.skip_to(sequence);
         }
+    }
+
+    fn wait_for_output(&self) {
+        let until = Instant::now() + PATIENCE;
+        let mut window = self.queue.lock();
+        if !window.is_long() {
+            return;
+        }
+        while window.is_long_for_keeper() && !self.queue.stop.is_stopping() && !self.queue.stop.is_aborting()
+        {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            window.keeper_waits = true;
+            let woken = self.queue.work.wait_timeout(window, left);
+            window = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        window.keeper_waits = false;
     }
 
     /// Appends a batch; returns which of its messages were duplicates, or nothing if there is no room.
@@ -397,9 +439,12 @@ impl Keeper {
 
     /// Makes room on the disk for a batch that begins at `sequence`. What is in the window as well is still delivered.
     fn drop_oldest(&mut self, sequence: u64, bytes: u64) -> Result<(), QueueError> {
-        if !self.reading {
-            self.disk.skip_to(sequence);
+        match self.later.first().map(|entry| entry.sequence) {
+            Some(later) => self.read_back(later),
+            None if self.reading => {}
+            None => self.disk.skip_to(sequence),
         }
+        self.later.clear();
         let dropped = self.disk.drop_oldest(bytes)?;
         self.queue.stats.dropped.add(dropped as usize);
         self.note();

@@ -13,7 +13,7 @@
 //!
 //! A saturated output that goes on taking batches keeps its window short: senders wait for it up to [`PATIENCE`]
 //! before they make the window longer. So what is in flight stays in the cache, and a slow or dead output's senders
-//! are let go soon.
+//! are let go soon. For the same reason the keeper waits so long before it leaves to the disk alone what it wrote.
 //!
 //! **Invariant: a window goes to the disk as a whole.** What is on the disk then has no older neighbour that was only in
 //! memory, so that after a crash "at or before what was appended" means "is on the disk or was delivered".
@@ -262,7 +262,7 @@ impl QueueReceiver {
     pub(crate) fn take(&self) -> Option<Taken> {
         let mut window = self.queue.lock();
         let taken = window.take(self.queue.is_durable());
-        if window.wants_refill() {
+        if window.wants_refill() || window.keeper_waits && !window.is_long_for_keeper() {
             self.queue.work.notify_one();
         }
         if window.waiting_senders > 0 && window.has_room_again() {

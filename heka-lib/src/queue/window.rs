@@ -11,7 +11,7 @@ const PATIENT_BATCHES: usize = 8;
 /// Bytes of a durable queue's window; what is beyond goes to the disk.
 pub(super) const DURABLE_WINDOW_BYTES: u64 = 16 << 20;
 /// Bytes on their way to the disk, as far as a quarter of the queue's size allows.
-const INCOMING_BYTES_MAX: u64 = 4 << 20;
+const INCOMING_BYTES_MAX: u64 = 16 << 20;
 /// Numbers that are reserved ahead, so that messages which never reach the disk have some.
 pub(super) const RESERVED: u64 = 1 << 20;
 
@@ -104,6 +104,8 @@ pub(super) struct Window {
     pub(super) done_below: u64,
     pub(super) synced_below: u64,
     pub(super) waiting_senders: usize,
+    /// The keeper waits until the window is shorter.
+    pub(super) keeper_waits: bool,
     pub(super) failing: bool,
     pub(super) closed: bool,
     /// The output was removed at a reload: nobody waits for it.
@@ -192,6 +194,7 @@ impl Window {
             done_below: 0,
             synced_below: 0,
             waiting_senders: 0,
+            keeper_waits: false,
             failing: false,
             closed: false,
             retired: false,
@@ -461,11 +464,23 @@ impl Window {
 
     /// Whether a batch that is on the disk may stay in the window as well, because nothing older is missing there.
     pub(super) fn has_short_cut(&self, bytes: u64) -> bool {
-        let is_short = self.untaken() < 2 * PATIENT_BATCHES;
-        !self.behind && is_short && (self.bytes + bytes <= DURABLE_WINDOW_BYTES || self.entries.is_empty())
+        let fits = self.bytes + bytes <= DURABLE_WINDOW_BYTES || self.entries.is_empty();
+        !self.behind && !self.is_long() && fits
     }
 
+    /// Whether the output has so many batches before it that more of them go to the disk only.
+    pub(super) fn is_long(&self) -> bool {
+        self.untaken() >= 2 * PATIENT_BATCHES
+    }
+
+    /// Whether the keeper waits on for an output that had a long window before it.
+    pub(super) fn is_long_for_keeper(&self) -> bool {
+        !self.behind && !self.failing && !self.output_ended && self.untaken() > PATIENT_BATCHES
+    }
+
+    /// Whether all that is older than what comes now is on the disk. What is on its way there stays before what comes,
+    /// where everything goes that way.
     pub(super) fn is_behind_only_on_disk(&self) -> bool {
-        self.behind && self.incoming.is_empty()
+        self.behind && (self.incoming.is_empty() || self.always_keeps)
     }
 }

@@ -134,8 +134,8 @@ fn reroute_input(input: &RunningInput, plan: &RoutePlan) -> Option<Answered> {
 
 fn note_input(reloaded: &mut Reloaded, difference: InputDifference, new: &InputBlueprint) {
     let who = format!("input `{}`", new.config.name);
-    if let (true, Some(decoder)) = (difference.decoder, &new.decoder) {
-        reloaded.note(format!("decoder `{}` of {who}", decoder.name), Change::Replaced);
+    for decoder in new.decoders.iter().filter(|_| difference.decoder) {
+        reloaded.note(format!("decoder `{}` of {who}", decoder.spec.name), Change::Replaced);
     }
     let change = match difference {
         InputDifference { plugin: true, .. } => Change::Replaced,

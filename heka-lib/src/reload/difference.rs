@@ -6,6 +6,7 @@ use crate::build::{
 };
 use crate::config::FilterConfig;
 use crate::instance::InstanceSpec;
+use crate::stage::decoder::DecoderPlan;
 
 /// What changes of an output that stays.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl InputDifference {
         };
         InputDifference {
             plugin: !old.spec.is_same(&new.spec),
-            decoder: !is_same(old.decoder.as_ref(), new.decoder.as_ref()),
+            decoder: !are_same(&old.decoders, &new.decoders),
             intake: fills(was) != fills(is) || old.config.plugin.name != new.config.plugin.name,
             splitter: was.splitter != is.splitter || splits(was) != splits(is),
             ticker: was.ticker_interval != is.ticker_interval,
@@ -85,6 +86,10 @@ fn is_same(old: Option<&InstanceSpec>, new: Option<&InstanceSpec>) -> bool {
         (None, None) => true,
         _ => false,
     }
+}
+
+fn are_same(old: &[DecoderPlan], new: &[DecoderPlan]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.is_same(new))
 }
 
 /// Finds for each new filter of a chain what it was before.

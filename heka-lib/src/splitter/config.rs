@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::delimiter::DelimiterSplitter;
+use super::group::{GroupConfig, GroupDelimiter, GroupLimits, GroupRule};
 use super::heka::HekaSplitter;
+use super::journal::JournalDelimiter;
 use super::length::{LengthPrefix, LengthSplitter};
 use super::limit::FrameLimit;
 use super::line::LineSplitter;
+use super::multiline::{LinePatterns, Multiline};
 use super::pattern::{DelimiterAt, Pattern};
 use super::regex::RegexDelimiter;
 use super::stream::{Cutter, Splitter};
@@ -35,12 +38,15 @@ enum Kind {
     Regex(Arc<Pattern>),
     Heka,
     Length(LengthPrefix),
+    Group(GroupConfig),
+    Journal,
     None,
 }
 
 impl SplitterConfig {
     /// Names of all kinds, as a configuration writes them.
-    pub const KINDS: [&'static str; 6] = ["line", "token", "regex", "heka", "length", "none"];
+    pub const KINDS: [&'static str; 10] =
+        ["line", "token", "regex", "heka", "length", "multiline", "cri", "docker", "journal_export", "none"];
 
     fn new(kind: Kind) -> Self {
         SplitterConfig { kind, ..SplitterConfig::default() }
@@ -100,6 +106,41 @@ impl SplitterConfig {
         Ok(Self::new(Kind::Length(prefix)))
     }
 
+    /// Joins lines that make one message, by patterns and as the traces of `presets` (`java`, `python`, `go`, `ruby`)
+    /// do.
+    ///
+    /// A frame holds the lines with the line breaks between them; empty lines at its end are left out. One that would
+    /// be longer than the limit ends before the line that doesn't fit.
+    ///
+    /// # Errors
+    /// If there is neither a pattern nor a preset, or a pattern is no regular expression, or a preset is not known.
+    pub fn multiline(
+        patterns: &LinePatterns,
+        presets: &[String],
+        limits: GroupLimits,
+    ) -> Result<Self, String> {
+        let rule = GroupRule::Multiline(Arc::new(Multiline::new(patterns, presets)?));
+        Ok(Self::new(Kind::Group(GroupConfig { rule, limits })))
+    }
+
+    /// Joins the lines of a CRI container log (`TIME STREAM P CONTENT`) up to where nothing is partial any more.
+    pub fn cri(limits: GroupLimits) -> Self {
+        Self::new(Kind::Group(GroupConfig { rule: GroupRule::Cri, limits }))
+    }
+
+    /// Joins the lines of Docker's `json-file` driver up to where nothing is partial any more.
+    pub fn docker(limits: GroupLimits) -> Self {
+        Self::new(Kind::Group(GroupConfig { rule: GroupRule::Docker, limits }))
+    }
+
+    /// Cuts the journal's export format between its entries.
+    ///
+    /// A frame holds the fields of an entry with all their line breaks; an empty line inside of a field that is given
+    /// with its length cuts nothing.
+    pub fn journal_export() -> Self {
+        Self::new(Kind::Journal)
+    }
+
     /// Takes each read or datagram as one frame.
     pub fn none() -> Self {
         Self::new(Kind::None)
@@ -117,12 +158,16 @@ impl SplitterConfig {
 
     /// Returns the kind's name, one of [`SplitterConfig::KINDS`].
     pub fn kind(&self) -> &'static str {
-        match self.kind {
+        match &self.kind {
             Kind::Line => "line",
             Kind::Token { .. } => "token",
             Kind::Regex(_) => "regex",
             Kind::Heka => "heka",
             Kind::Length(_) => "length",
+            Kind::Group(GroupConfig { rule: GroupRule::Multiline(_), .. }) => "multiline",
+            Kind::Group(GroupConfig { rule: GroupRule::Cri, .. }) => "cri",
+            Kind::Group(GroupConfig { rule: GroupRule::Docker, .. }) => "docker",
+            Kind::Journal => "journal_export",
             Kind::None => "none",
         }
     }
@@ -139,6 +184,11 @@ impl SplitterConfig {
             }
             Kind::Heka => Cutter::Heka(HekaSplitter::default()),
             Kind::Length(prefix) => Cutter::Length(LengthSplitter::new(*prefix)),
+            Kind::Group(config) => {
+                let delimiter = GroupDelimiter::new(config, self.limit.bytes_max());
+                Cutter::Group(Box::new(DelimiterSplitter::new(delimiter)))
+            }
+            Kind::Journal => Cutter::Journal(Box::new(DelimiterSplitter::new(JournalDelimiter::default()))),
             Kind::None => Cutter::None,
         };
         Splitter::new(cutter, self.limit, self.keep_empty)

@@ -28,6 +28,16 @@ pub(super) trait Delimiter {
     /// Learns that `bytes` leave the buffer's front, so that all its offsets become smaller.
     fn consumed(&mut self, _bytes: &[u8]) {}
 
+    /// Ends the frame that waits for its delimiter, where it can; `from` as in [`find`](Delimiter::find).
+    fn release(&mut self, _buffer: &[u8], _from: usize) -> Option<Cut> {
+        None
+    }
+
+    /// Where [`release`](Delimiter::release) would cut.
+    fn held_bytes(&self, _from: usize) -> Option<usize> {
+        None
+    }
+
     /// Forgets the stream.
     fn reset(&mut self) {}
 }
@@ -106,6 +116,31 @@ impl<D: Delimiter> DelimiterSplitter<D> {
         }
         self.searched = rest.end - consumed;
         consumed
+    }
+
+    /// Hands on the frame that waits for its delimiter, if it can do without.
+    pub(super) fn release(&mut self, gate: &mut Gate, buffer: &[u8], frames: &mut FrameSink) -> usize {
+        let from = self.searched.min(buffer.len());
+        let Some(cut) = self.delimiter.release(buffer, from) else { return 0 };
+        if !std::mem::take(&mut self.skipping) {
+            gate.frame(buffer, 0..cut.frame_end, cut.next_start, frames);
+        }
+        self.searched = cut.search_on - cut.next_start;
+        self.delimiter.consumed(&buffer[..cut.next_start]);
+        cut.next_start
+    }
+
+    /// How many bytes [`release`](DelimiterSplitter::release) would be done with.
+    pub(super) fn held_bytes(&self, buffer: &[u8]) -> usize {
+        self.delimiter.held_bytes(self.searched.min(buffer.len())).unwrap_or(0)
+    }
+
+    pub(super) fn delimiter(&self) -> &D {
+        &self.delimiter
+    }
+
+    pub(super) fn delimiter_mut(&mut self) -> &mut D {
+        &mut self.delimiter
     }
 
     pub(super) fn is_skipping(&self) -> bool {

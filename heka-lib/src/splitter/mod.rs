@@ -12,26 +12,34 @@
 //! | regex | at a match | without it; what its capture group matched is kept |
 //! | heka | after as many bytes as its header says | all of it, see [`heka_frame`] |
 //! | length | after as many bytes as its prefix says | without the prefix |
+//! | multiline | before a line that begins another message | all lines, without the last line break |
+//! | cri, docker | behind a line with which nothing is partial | all lines, without the last line break |
+//! | journal_export | at an empty line that is no field's | all fields |
 //! | none | with the read | the read |
 //!
 //! **Invariant:** a splitter never asks for a buffer greater than [`Splitter::buffer_bytes_max`] plus one read,
 //! whatever arrives (test `a_frame_without_end_never_grows_the_buffer`).
 
 mod config;
+mod container;
 mod counts;
 mod delimiter;
 mod frame;
 mod gate;
+mod group;
 mod heka;
 pub mod heka_frame;
+mod journal;
 mod length;
 mod limit;
 mod line;
+mod multiline;
 mod none;
 mod pattern;
 mod regex;
 mod stream;
 mod token;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +47,9 @@ mod tests;
 pub use config::SplitterConfig;
 pub use counts::{SplitCounts, SplitFault, SplitProblem};
 pub use frame::{FrameSink, FrameSpan};
+pub use group::GroupLimits;
 pub use length::{ByteOrder, LengthPrefix};
 pub use limit::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_LIMIT, FrameLimit, LongFrames};
+pub use multiline::LinePatterns;
 pub use pattern::DelimiterAt;
 pub use stream::Splitter;

@@ -116,7 +116,7 @@ impl fmt::Debug for Pattern {
 }
 
 /// Says why in one line, and shows the place in the lines behind it.
-fn with_place(error: &impl fmt::Display) -> String {
+pub(super) fn with_place(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     let mut lines: Vec<&str> = text.lines().filter(|line| *line != "regex parse error:").collect();
     let why = lines.pop().unwrap_or_default();

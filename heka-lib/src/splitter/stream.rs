@@ -4,13 +4,16 @@ use super::counts::{SplitCounts, SplitProblem};
 use super::delimiter::DelimiterSplitter;
 use super::frame::FrameSink;
 use super::gate::Gate;
+use super::group::GroupDelimiter;
 use super::heka::HekaSplitter;
+use super::journal::JournalDelimiter;
 use super::length::LengthSplitter;
 use super::limit::{FRAME_BYTES_MAX_LIMIT, FrameLimit};
 use super::line::LineSplitter;
 use super::none;
 use super::regex::RegexDelimiter;
 use super::token::TokenDelimiter;
+use std::time::Duration;
 
 /// Most bytes that are looked at in one call, so that offsets fit 32 bits; twice the greatest limit.
 const CALL_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX_LIMIT;
@@ -42,6 +45,8 @@ pub(super) enum Cutter {
     Regex(Box<DelimiterSplitter<RegexDelimiter>>),
     Heka(HekaSplitter),
     Length(LengthSplitter),
+    Group(Box<DelimiterSplitter<GroupDelimiter>>),
+    Journal(Box<DelimiterSplitter<JournalDelimiter>>),
     None,
 }
 
@@ -57,6 +62,8 @@ impl Splitter {
             Cutter::Line(line) => line.is_skipping(),
             Cutter::Token(token) => token.is_skipping(),
             Cutter::Regex(regex) => regex.is_skipping(),
+            Cutter::Group(group) => group.is_skipping(),
+            Cutter::Journal(group) => group.is_skipping(),
             Cutter::Heka(_) | Cutter::Length(_) | Cutter::None => false,
         };
         if skips { self.gate.since_long_frame() } else { 0 }
@@ -76,6 +83,8 @@ impl Splitter {
             Cutter::Regex(cutter) => cutter.split(gate, buffer, frames),
             Cutter::Heka(cutter) => cutter.split(gate, buffer, frames),
             Cutter::Length(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::Group(cutter) => cutter.split(gate, buffer, frames),
+            Cutter::Journal(cutter) => cutter.split(gate, buffer, frames),
             Cutter::None => none::split(gate, buffer, frames),
         };
         self.gate.consumed(consumed);
@@ -99,6 +108,8 @@ impl Splitter {
             Cutter::Regex(cutter) => cutter.finish(gate, rest, frames),
             Cutter::Heka(cutter) => cutter.finish(gate, rest, frames),
             Cutter::Length(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::Group(cutter) => cutter.finish(gate, rest, frames),
+            Cutter::Journal(cutter) => cutter.finish(gate, rest, frames),
             Cutter::None => none::split(gate, rest, frames),
         };
         self.gate.consumed(consumed);
@@ -108,6 +119,43 @@ impl Splitter {
         consumed
     }
 
+    /// How long a stream may be silent before [`release`](Splitter::release) is due; `None` if nothing ever is.
+    pub fn timeout(&self) -> Option<Duration> {
+        match &self.cutter {
+            Cutter::Group(cutter) => Some(cutter.delimiter().timeout()),
+            _ => None,
+        }
+    }
+
+    /// How many of the bytes that [`Splitter::split`] left would be done with by [`release`](Splitter::release).
+    pub fn held_bytes(&self, rest: &[u8]) -> usize {
+        match &self.cutter {
+            Cutter::Group(cutter) => cutter.held_bytes(rest),
+            _ => 0,
+        }
+    }
+
+    /// Hands on what waits for another line to show that it is whole; the stream has been silent for long enough.
+    ///
+    /// `rest` is what [`Splitter::split`] left. Returns how many bytes are done with; an incomplete last line is not.
+    pub fn release(&mut self, rest: &[u8], frames: &mut FrameSink) -> usize {
+        let gate = &mut self.gate;
+        let consumed = match &mut self.cutter {
+            Cutter::Group(cutter) if !frames.is_full() => cutter.release(gate, rest, frames),
+            _ => 0,
+        };
+        self.gate.consumed(consumed);
+        consumed
+    }
+
+    /// Ends frames at these offsets, ascending and counted from the first byte to come, where the stream was released
+    /// when it was read before.
+    pub fn cut_at(&mut self, offsets: impl Iterator<Item = u64>) {
+        if let Cutter::Group(cutter) = &mut self.cutter {
+            cutter.delimiter_mut().cut_at(offsets);
+        }
+    }
+
     fn reset(&mut self) {
         match &mut self.cutter {
             Cutter::Line(cutter) => cutter.reset(),
@@ -115,6 +163,8 @@ impl Splitter {
             Cutter::Regex(cutter) => cutter.reset(),
             Cutter::Heka(cutter) => cutter.reset(),
             Cutter::Length(cutter) => cutter.reset(),
+            Cutter::Group(cutter) => cutter.reset(),
+            Cutter::Journal(cutter) => cutter.reset(),
             Cutter::None => {}
         }
     }
@@ -130,6 +180,8 @@ impl Splitter {
             Cutter::Regex(cutter) => cutter.buffer_bytes_max(bytes_max),
             Cutter::Heka(_) => HekaSplitter::buffer_bytes_max(bytes_max),
             Cutter::Length(cutter) => cutter.buffer_bytes_max(bytes_max),
+            Cutter::Group(cutter) => cutter.buffer_bytes_max(bytes_max),
+            Cutter::Journal(cutter) => cutter.buffer_bytes_max(bytes_max),
             Cutter::None => 0,
         }
     }

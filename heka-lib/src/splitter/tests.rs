@@ -1,6 +1,7 @@
 //! Tests of all kinds: a caller's loop, tables, properties.
 
 mod faults;
+mod groups;
 mod kinds;
 mod properties;
 
@@ -120,6 +121,21 @@ fn regex(delimiter: &str, at: DelimiterAt) -> SplitterConfig {
 
 fn length(width: usize, order: ByteOrder, counts_itself: bool) -> SplitterConfig {
     SplitterConfig::length(LengthPrefix { width, order, counts_itself }).unwrap()
+}
+
+fn multiline(
+    start: Option<&str>,
+    continuation: Option<&str>,
+    goes_on: &str,
+    lines_max: usize,
+) -> SplitterConfig {
+    let patterns = LinePatterns {
+        start: start.map(str::to_owned),
+        continuation: continuation.map(str::to_owned),
+        goes_on: Some(goes_on.to_owned()),
+    };
+    let limits = GroupLimits { lines_max, ..GroupLimits::default() };
+    SplitterConfig::multiline(&patterns, &[], limits).unwrap()
 }
 
 /// Frames `message` as a Heka client does.

@@ -197,6 +197,10 @@ impl ChainStage {
                 return answer.give(Err(format!("filter `{}`: {}", plan.name, failure.reason)));
             }
         }
+        let goes_on = |index: &usize| filters.iter().any(|filter| filter.old() == Some(*index));
+        let leaving: Vec<usize> = (0..self.filters.len()).filter(|index| !goes_on(index)).collect();
+        leaving.into_iter().for_each(|index| self.strike_last(index));
+        self.flush();
         let mut old: Vec<_> = self.filters.drain(..).map(Some).collect();
         let now = |change: FilterChange| match change {
             FilterChange::Keep(index, settings) => {
@@ -344,10 +348,18 @@ impl ChainStage {
     fn tick(&mut self, last: bool) {
         let now = Instant::now();
         for index in 0..self.filters.len() {
-            if self.filters[index].next_tick.is_some_and(|due| last || now >= due) {
-                self.strike(index);
+            match last {
+                true => self.strike_last(index),
+                false if self.filters[index].next_tick.is_some_and(|due| now >= due) => self.strike(index),
+                false => {}
             }
         }
+    }
+
+    /// As `strike`; the filter is told that it has to let go what it holds back.
+    fn strike_last(&mut self, index: usize) {
+        self.filters[index].plan.instance.ask_to_stop();
+        self.strike(index);
     }
 
     /// Lets a filter's ticker strike, if it has one.
@@ -381,6 +393,14 @@ impl ChainStage {
 }
 
 impl FilterChange {
+    /// The place of the filter that goes on in it, or that it takes over from.
+    fn old(&self) -> Option<usize> {
+        match self {
+            FilterChange::Keep(index, _) => Some(*index),
+            FilterChange::New(_, old) => *old,
+        }
+    }
+
     fn kept(&self) -> Option<usize> {
         match self {
             FilterChange::Keep(index, _) => Some(*index),

@@ -1,6 +1,7 @@
 //! Frames on their way from an input's thread to one of its decode stages.
 
-use super::decode::{FatalSlot, GROUP_FRAMES_MAX, Read};
+use super::decode::{GROUP_FRAMES_MAX, Read};
+use super::decoder::FatalSlot;
 use crate::routes::RoutePlan;
 use crate::token::TokenRef;
 use crossbeam_channel::{Receiver, Sender, bounded};

@@ -71,7 +71,8 @@ impl InputStage {
         intake: Intake,
         stop_slot: StopSlot,
     ) -> InputStage {
-        let reading = Box::new(Reading::new(plan.splitter.clone(), plan.splitter_named, intake));
+        let reading =
+            Box::new(Reading::new(plan.splitter.clone(), plan.splitter_named, intake, &plan.spec.state_dir));
         let back_off = BackOff::new(&RetryConfig::default());
         let mut stage = InputStage {
             plan,
@@ -105,8 +106,10 @@ impl InputStage {
                 continue;
             }
             let pending = self.reading.intake.routes().flush_due();
+            let wait = pending.unwrap_or(IDLE_WAIT).min(self.reading.silence.left());
             let asked = Instant::now();
-            let found = self.read(pending.unwrap_or(IDLE_WAIT));
+            let found = self.read(wait);
+            self.reading.silence.pass(asked, wait);
             // A stage that had nothing to do for so long passes on at once what comes then.
             let was_idle = asked.elapsed() >= self.plan.linger;
             match found {
@@ -115,6 +118,7 @@ impl InputStage {
                 Err(failure) if self.recover(&failure) => {}
                 Ok(_) | Err(_) => break,
             }
+            self.reading.release_silent();
             if was_idle {
                 self.reading.intake.routes().flush();
             }
@@ -242,8 +246,7 @@ impl InputStage {
 
     fn collect(&mut self) {
         let InputStage { instance, reading, .. } = self;
-        reading.intake.ledger().collect(|stream, position| instance.acknowledged(stream, position));
-        reading.forget_settled();
+        reading.collect(|stream, position| instance.acknowledged(stream, position));
     }
 
     fn tick(&mut self) {

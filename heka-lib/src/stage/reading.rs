@@ -1,18 +1,22 @@
-//! What an input's plugin reaches while it reads: its streams, and the callbacks that cut what it filled into frames.
+//! What an input's plugin reaches while it reads: its streams, which are cut into frames as it fills them.
 
+use super::cuts::Cuts;
 use super::decode::GROUP_FRAMES_MAX;
 use super::intake::{Intake, Source};
+use super::silence::Silence;
 use super::stream::{ReadRoom, StreamState};
 use crate::splitter::{FrameSink, SplitCounts, Splitter, SplitterConfig};
-use heka_plugin_api::abi::{self, Frame, Slice, status};
-use std::ffi::c_void;
+use heka_plugin_api::abi::Frame;
+use std::path::Path;
 
 /// What the plugin reaches through its reader.
 pub(super) struct Reading {
-    streams: Vec<Option<StreamState>>,
+    pub(super) streams: Vec<Option<StreamState>>,
     counted: Vec<SplitCounts>,
-    room: ReadRoom,
-    sink: FrameSink,
+    pub(super) room: ReadRoom,
+    pub(super) sink: FrameSink,
+    pub(super) silence: Silence,
+    pub(super) cuts: Cuts,
     splitter: SplitterConfig,
     whole_datagrams: bool,
     /// Whether some streams are those of an instance that another one has taken over from …
@@ -23,12 +27,15 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(splitter: SplitterConfig, is_named: bool, intake: Intake) -> Reading {
+    /// `state_dir` is the input's own directory.
+    pub(super) fn new(splitter: SplitterConfig, is_named: bool, intake: Intake, state_dir: &Path) -> Reading {
         Reading {
             streams: Vec::new(),
             counted: Vec::new(),
             room: ReadRoom::default(),
             sink: FrameSink::new(GROUP_FRAMES_MAX),
+            silence: Silence::default(),
+            cuts: Cuts::load(state_dir),
             whole_datagrams: are_whole(is_named, &splitter),
             splitter,
             inherits: false,
@@ -37,29 +44,13 @@ impl Reading {
         }
     }
 
-    /// Returns what the plugin's `read` gets; it is valid as long as nothing else touches the streams.
-    pub(super) fn reader(&mut self) -> abi::Reader {
-        let writer: *mut abi::Writer = self.intake.writer().raw();
-        abi::Reader {
-            context: (&raw mut *self).cast(),
-            writer,
-            open_stream,
-            rename_stream,
-            stream_buffer,
-            stream_filled,
-            datagrams,
-            stream_position,
-            stream_messages,
-            close_stream,
-        }
-    }
-
-    fn open(&mut self, name: &[u8], id: u64, position: u64) -> u64 {
+    pub(super) fn open(&mut self, name: &[u8], id: u64, position: u64) -> u64 {
         if let Some(index) = self.reopened(name, id, position) {
             return index as u64;
         }
         let (id, is_named) = if id == 0 { (fastrand::u64(1..), false) } else { (id, true) };
-        let mut state = StreamState::new(id, name, position, self.splitter.splitter());
+        let splitter = fresh_splitter(&self.splitter, &mut self.cuts, id, position);
+        let mut state = StreamState::new(id, name, position, splitter);
         state.is_named = is_named;
         match self.streams.iter().position(Option::is_none) {
             Some(free) => {
@@ -75,36 +66,38 @@ impl Reading {
         }
     }
 
-    fn filled(&mut self, index: usize, len: usize) {
+    pub(super) fn filled(&mut self, index: usize, len: usize) {
         let Some(stream) = taken_up(&mut self.streams, index) else { return };
         self.intake.stats().bytes.add(len);
         let (buffer, filled) = stream.take_filled(&mut self.room, len);
-        let mut consumed = 0;
-        loop {
-            self.sink.clear();
-            let unsplit = &buffer[consumed..filled];
-            let was_skipping = stream.splitter.skipped_bytes() > 0;
-            let more = stream.splitter.split(unsplit, &mut self.sink);
-            let base = stream.position;
-            stream.position += more as u64;
-            // A frame over the limit is done with at its end: who reads on in its middle would find another frame there.
-            let skipped = stream.splitter.skipped_bytes();
-            let source = Source { id: stream.id, name: &stream.name, end: stream.position - skipped };
-            self.intake.gather(&self.sink, unsplit, base, source);
-            if was_skipping && skipped == 0 && self.sink.frames().is_empty() {
-                self.intake.pass(source);
-            }
-            self.intake.take_group(source);
-            consumed += more;
-            if !self.sink.is_full() {
-                break;
-            }
-        }
+        let consumed = cut(stream, &buffer[..filled], &mut self.sink, &mut self.intake);
         stream.give_back(&mut self.room, buffer, consumed, filled);
+        self.listen(index);
         self.count(index);
     }
 
-    fn datagrams(&mut self, index: usize, datagrams: &[Frame]) {
+    /// Splits anew what a stream holds, which another splitter left.
+    fn split_rest(&mut self, index: usize) {
+        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        let rest = stream.take_rest();
+        let consumed = cut(stream, &rest, &mut self.sink, &mut self.intake);
+        stream.put_rest(rest, consumed);
+        self.listen(index);
+        self.count(index);
+    }
+
+    /// Waits for a stream to be silent, if it holds something that then is to be handed on.
+    fn listen(&mut self, index: usize) {
+        let Some(Some(stream)) = self.streams.get_mut(index) else { return };
+        let timeout = stream.splitter.timeout().filter(|_| !stream.rest().is_empty());
+        stream.due = timeout.map(|timeout| self.silence.due(timeout));
+    }
+
+    pub(super) fn stream(&self, index: usize) -> Option<&StreamState> {
+        self.streams.get(index)?.as_ref()
+    }
+
+    pub(super) fn datagrams(&mut self, index: usize, datagrams: &[Frame]) {
         let Some(stream) = taken_up(&mut self.streams, index) else { return };
         let limit = self.splitter.limit;
         if self.whole_datagrams && !stream.is_whole {
@@ -133,7 +126,7 @@ impl Reading {
     }
 
     /// Hands on the ready messages written so far, as made from the stream up to `position`.
-    fn messages(&mut self, index: usize, position: u64) {
+    pub(super) fn messages(&mut self, index: usize, position: u64) {
         let Some(stream) = taken_up(&mut self.streams, index) else { return };
         stream.position = position;
         self.intake.take_ready(Source { id: stream.id, name: &stream.name, end: position });
@@ -151,7 +144,7 @@ impl Reading {
         self.count(index);
     }
 
-    fn close(&mut self, index: usize, flush: bool) {
+    pub(super) fn close(&mut self, index: usize, flush: bool) {
         if flush {
             self.finish(index);
         }
@@ -171,7 +164,7 @@ impl Reading {
     }
 
     /// Lets the ledger forget closed streams that are settled.
-    pub(super) fn forget_settled(&mut self) {
+    fn forget_settled(&mut self) {
         let streams = &self.streams;
         self.intake.ledger().forget(|id| streams.iter().flatten().any(|stream| stream.id == id));
     }
@@ -183,12 +176,12 @@ impl Reading {
         }
         let is_it = |stream: &Option<StreamState>| stream.as_ref().is_some_and(|stream| stream.id == id);
         let index = self.streams.iter().position(is_it)?;
-        let fresh = self.splitter.splitter();
         let stream = taken_up(&mut self.streams, index)?;
         stream.name = name.to_vec();
         if !stream.go_on_at(position) {
-            stream.splitter = fresh;
+            stream.splitter = fresh_splitter(&self.splitter, &mut self.cuts, id, stream.position);
             self.counted[index] = SplitCounts::default();
+            self.split_rest(index);
         }
         Some(index)
     }
@@ -225,14 +218,26 @@ impl Reading {
         self.whole_datagrams = are_whole(is_named, &splitter);
         for (stream, counted) in self.streams.iter_mut().zip(&mut self.counted) {
             let Some(stream) = stream else { continue };
-            (stream.splitter, stream.is_whole) = (splitter.splitter(), false);
+            let fresh = fresh_splitter(&splitter, &mut self.cuts, stream.id, stream.position);
+            (stream.splitter, stream.is_whole) = (fresh, false);
             *counted = SplitCounts::default();
         }
         self.splitter = splitter;
+        (0..self.streams.len()).for_each(|index| self.split_rest(index));
+    }
+
+    /// Tells `advanced` what is acknowledged.
+    pub(super) fn collect(&mut self, mut advanced: impl FnMut(u64, u64)) {
+        let Reading { intake, cuts, .. } = self;
+        intake.ledger().collect(|stream, position| {
+            cuts.acknowledged(stream, position);
+            advanced(stream, position);
+        });
+        self.forget_settled();
     }
 
     /// Adds what the splitter counted since the last time to the stage's statistics.
-    fn count(&mut self, index: usize) {
+    pub(super) fn count(&mut self, index: usize) {
         let Some(Some(stream)) = self.streams.get_mut(index) else { return };
         let counts = stream.splitter.counts();
         let before = std::mem::replace(&mut self.counted[index], counts);
@@ -255,10 +260,42 @@ fn are_whole(splitter_named: bool, splitter: &SplitterConfig) -> bool {
 }
 
 /// Returns an open stream that the instance names; one that it took over from its predecessor is then its own.
-fn taken_up(streams: &mut [Option<StreamState>], index: usize) -> Option<&mut StreamState> {
+pub(super) fn taken_up(streams: &mut [Option<StreamState>], index: usize) -> Option<&mut StreamState> {
     let stream = streams.get_mut(index)?.as_mut()?;
     stream.is_inherited = false;
     Some(stream)
+}
+
+/// Makes the splitter of a stream that is read on from `position`.
+fn fresh_splitter(config: &SplitterConfig, cuts: &mut Cuts, id: u64, position: u64) -> Splitter {
+    let mut splitter = config.splitter();
+    splitter.cut_at(cuts.behind(id, position).map(|cut| cut - position));
+    splitter
+}
+
+/// Cuts what a stream holds into frames and hands them on; returns how many bytes are done with.
+fn cut(stream: &mut StreamState, buffer: &[u8], sink: &mut FrameSink, intake: &mut Intake) -> usize {
+    let mut consumed = 0;
+    loop {
+        sink.clear();
+        let unsplit = &buffer[consumed..];
+        let was_skipping = stream.splitter.skipped_bytes() > 0;
+        let more = stream.splitter.split(unsplit, sink);
+        let base = stream.position;
+        stream.position += more as u64;
+        // A frame over the limit is done with at its end: who reads on in its middle would find another frame there.
+        let skipped = stream.splitter.skipped_bytes();
+        let source = Source { id: stream.id, name: &stream.name, end: stream.position - skipped };
+        intake.gather(sink, unsplit, base, source);
+        if was_skipping && skipped == 0 && sink.frames().is_empty() {
+            intake.pass(source);
+        }
+        intake.take_group(source);
+        consumed += more;
+        if !sink.is_full() {
+            return consumed;
+        }
+    }
 }
 
 /// Splits bytes that are whole in themselves, and hands on groups that are full.
@@ -304,68 +341,4 @@ fn finish(
         }
         intake.take_group(Source { end: base + consumed as u64, ..source });
     }
-}
-
-unsafe fn reading<'a>(context: *mut c_void) -> &'a mut Reading {
-    // SAFETY: the context is the `Reading` of the stage that is calling the plugin's `read` on this thread.
-    unsafe { &mut *context.cast::<Reading>() }
-}
-
-unsafe extern "C" fn open_stream(context: *mut c_void, name: Slice, id: u64, position: u64) -> u64 {
-    // SAFETY: as said at `reading`; the plugin's slice is valid during the call.
-    unsafe { reading(context).open(name.bytes(), id, position) }
-}
-
-unsafe extern "C" fn rename_stream(context: *mut c_void, stream: u64, name: Slice) {
-    // SAFETY: as above.
-    let (reading, name) = unsafe { (reading(context), name.bytes()) };
-    if let Some(stream) = taken_up(&mut reading.streams, stream as usize) {
-        stream.name = name.to_vec();
-    }
-}
-
-unsafe extern "C" fn stream_buffer(
-    context: *mut c_void,
-    stream: u64,
-    min: usize,
-    len: *mut usize,
-) -> *mut u8 {
-    // SAFETY: as above.
-    let reading = unsafe { reading(context) };
-    let Some(stream) = taken_up(&mut reading.streams, stream as usize) else { return std::ptr::null_mut() };
-    let room = stream.room(&mut reading.room, min);
-    // SAFETY: the plugin's place for the length.
-    unsafe { *len = room.len() };
-    room.as_mut_ptr()
-}
-
-unsafe extern "C" fn stream_filled(context: *mut c_void, stream: u64, len: usize) -> i32 {
-    // SAFETY: as above.
-    unsafe { reading(context) }.filled(stream as usize, len);
-    status::OK
-}
-
-unsafe extern "C" fn datagrams(context: *mut c_void, stream: u64, frames: *const Frame, len: usize) -> i32 {
-    // SAFETY: as above; the plugin's frames are valid during the call.
-    let (reading, frames) = unsafe { (reading(context), std::slice::from_raw_parts(frames, len)) };
-    reading.datagrams(stream as usize, frames);
-    status::OK
-}
-
-unsafe extern "C" fn stream_position(context: *mut c_void, stream: u64) -> u64 {
-    // SAFETY: as above.
-    let stream = taken_up(&mut unsafe { reading(context) }.streams, stream as usize);
-    stream.map_or(0, |stream| stream.position)
-}
-
-unsafe extern "C" fn stream_messages(context: *mut c_void, stream: u64, position: u64) -> i32 {
-    // SAFETY: as above.
-    unsafe { reading(context) }.messages(stream as usize, position);
-    status::OK
-}
-
-unsafe extern "C" fn close_stream(context: *mut c_void, stream: u64, flush: u32) -> i32 {
-    // SAFETY: as above.
-    unsafe { reading(context) }.close(stream as usize, flush != 0);
-    status::OK
 }

@@ -1,6 +1,7 @@
 //! The streams of an input: what of each is read but not yet split.
 
 use crate::splitter::Splitter;
+use std::time::Duration;
 
 /// A rest beyond this many bytes stays in the stream's own buffer, so that a long frame isn't copied at each read.
 const COPIED_REST_MAX: usize = 16 << 10;
@@ -20,6 +21,8 @@ pub(super) struct StreamState {
     pub(super) is_inherited: bool,
     /// Position in the stream of the first byte that is not split yet.
     pub(super) position: u64,
+    /// When what it holds is to be handed on, if it stays silent.
+    pub(super) due: Option<Duration>,
     rest: Vec<u8>,
     /// Bytes of `rest` that were read, when reads go there; the others are room.
     filled: usize,
@@ -41,6 +44,7 @@ impl StreamState {
             is_named: false,
             is_inherited: false,
             position,
+            due: None,
             rest: Vec::new(),
             filled: 0,
         }
@@ -106,6 +110,18 @@ impl StreamState {
                 false
             }
         }
+    }
+
+    /// What was read and is not split yet.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.rest[..self.filled]
+    }
+
+    /// Puts back what is left of a rest that was taken, behind `consumed` bytes.
+    pub(super) fn put_rest(&mut self, mut rest: Vec<u8>, consumed: usize) {
+        rest.drain(..consumed);
+        self.filled = rest.len();
+        self.rest = rest;
     }
 
     /// Takes the rest, at the stream's end.

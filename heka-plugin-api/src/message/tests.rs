@@ -65,6 +65,27 @@ fn edits_change_a_copy() {
 }
 
 #[test]
+fn texts_change_at_their_place() {
+    let message = message(|m| {
+        m.field("a", "one").field_values("a", "", ["x", "y"].map(Value::from)).field("n", 1);
+        m.field("image", Value::Bytes(b"raw"));
+    });
+    let changed = message
+        .edited(|m| {
+            assert!(
+                m.set_text_at(0, 0, b"a longer one") && m.set_text_at(1, 1, b"z") && m.set_text_at(3, 0, b"")
+            );
+            let none = [(1, 2), (2, 0), (4, 0), (0, 1)];
+            assert!(!none.iter().any(|&(field, index)| m.set_text_at(field, index, b"no")));
+        })
+        .unwrap();
+    let values: Vec<_> = changed.view().fields().flat_map(|field| field.values()).collect();
+    let expected = [Value::from("a longer one"), "x".into(), "z".into(), 1.into(), Value::Bytes(b"")];
+    assert_eq!(values, expected);
+    assert_eq!(message.view().value("a"), Some("one".into()));
+}
+
+#[test]
 fn a_broken_record_reads_as_empty() {
     let owned = sample();
     let mut words: Vec<u64> = vec![0; owned.view().record_bytes().len() / 8];

@@ -37,6 +37,8 @@ impl TestHost {
             message_type: Slice::new(b"test"),
             logger: Slice::new(b"stream"),
             hostname: Slice::new(b"test-host"),
+            severity: 7,
+            pid: 0,
         };
         memory.out.reset();
         let out: *mut Writer = memory.out.raw();

@@ -116,12 +116,14 @@ impl<F: Filter> FilterTest<F> {
         // SAFETY: the instance is open and all pointers are valid for the call.
         let status =
             unsafe { process(self.host.instance(), &mut batch, out.raw(), emitted.raw(), &mut absorbed) };
+        // Apart: what was told is locked until the end of a statement, and `result` looks there too.
+        let failed = std::mem::take(&mut self.host.told().failed);
         Processed {
             marks: out.items().iter().map(|item| item.marks).collect(),
             passed: out.take(),
             emitted: emitted.take(),
             absorbed,
-            failed: std::mem::take(&mut self.host.told().failed),
+            failed,
             failure: self.host.result(status).err(),
             completed: batch.completed,
         }

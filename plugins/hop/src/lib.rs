@@ -3,18 +3,15 @@
 //! [`protocol`] says what goes over the wire, to the byte.
 
 mod bell;
-mod complaints;
 mod exposure;
 mod incoming;
 mod input;
 mod intervals;
-mod link;
 mod output;
 pub mod protocol;
 mod secret;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 use heka_plugin_api::export_plugin;
 use input::HopInput;

@@ -2,7 +2,7 @@
 
 use crate::object::{DEPTH_MAX, JsonReader};
 use heka_object::ObjectOptions;
-use heka_plugin_api::{Context, Decoder, Faults, Frame, MessageWriter, PluginError, Schema};
+use heka_plugin_api::{Context, Counter, Decoder, Faults, Frame, MessageWriter, PluginError, Schema};
 use serde::Deserialize;
 
 /// Reads JSON objects: the Metlog envelope, what the `json` encoder writes, and any other.
@@ -42,6 +42,7 @@ fn default_keep_payload() -> bool {
 /// Reads JSON objects.
 pub struct JsonDecoder {
     reader: JsonReader,
+    odd_timestamps: Counter,
 }
 
 impl Decoder for JsonDecoder {
@@ -56,13 +57,16 @@ impl Decoder for JsonDecoder {
         }
     }
 
-    fn open(config: Config, _: &mut Context) -> Result<Self, PluginError> {
+    fn open(config: Config, context: &mut Context) -> Result<Self, PluginError> {
         let options = ObjectOptions {
             timestamp_key: config.timestamp_key.filter(|key| key != "timestamp"),
             separator: config.flatten_separator,
             depth_max: config.depth_max,
         };
-        Ok(JsonDecoder { reader: JsonReader::new(options, config.keep_payload) })
+        Ok(JsonDecoder {
+            reader: JsonReader::new(options, config.keep_payload),
+            odd_timestamps: context.counter("odd_timestamps"),
+        })
     }
 
     fn decode_frame(
@@ -72,8 +76,12 @@ impl Decoder for JsonDecoder {
         _: &mut Context,
     ) -> Result<(), PluginError> {
         let mut builder = messages.message();
-        self.reader.read(frame.bytes(), &mut builder)?;
-        builder.finish()
+        let found = self.reader.read(frame.bytes(), &mut builder)?;
+        builder.finish()?;
+        if found.odd_timestamp {
+            self.odd_timestamps.add(1);
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A JSON object → a message.
 
-use heka_object::{ObjectOptions, ObjectReader};
+use heka_object::{Found, ObjectOptions, ObjectReader};
 use heka_plugin_api::{MessageBuilder, PluginError};
 
 /// Greatest nesting that options may allow: serde_json itself goes no deeper than 127.
@@ -18,12 +18,12 @@ impl JsonReader {
         JsonReader { objects: ObjectReader::new(options), keep_payload }
     }
 
-    /// Reads `json`, one object with white space around it, into `builder`.
+    /// Reads `json`, one object with white space around it, into `builder`; returns what it told about itself.
     ///
     /// # Errors
     /// [`PluginError::Message`] if it is something else, or nested too deep; `builder` must then not be finished.
     #[inline]
-    pub fn read(&mut self, json: &[u8], builder: &mut MessageBuilder<'_>) -> Result<(), PluginError> {
+    pub fn read(&mut self, json: &[u8], builder: &mut MessageBuilder<'_>) -> Result<Found, PluginError> {
         let json = json.trim_ascii();
         let text = builder.text(json);
         let mut source = serde_json::Deserializer::from_slice(json);
@@ -32,7 +32,7 @@ impl JsonReader {
         if self.keep_payload && !found.payload && !found.envelope {
             builder.payload_text(text);
         }
-        Ok(())
+        Ok(found)
     }
 }
 

@@ -21,11 +21,13 @@ struct Bucket {
     filled_at_ns: u64,
     passed: u64,
     dropped: u64,
+    /// Messages that are held back: later ones wait behind them.
+    held: u64,
 }
 
 impl Bucket {
     fn full(limit: Limit, now_ns: u64) -> Bucket {
-        Bucket { tokens: limit.burst, filled_at_ns: now_ns, passed: 0, dropped: 0 }
+        Bucket { tokens: limit.burst, filled_at_ns: now_ns, passed: 0, dropped: 0, held: 0 }
     }
 
     fn tokens_at(&self, limit: Limit, now_ns: u64) -> f64 {
@@ -40,8 +42,6 @@ impl Bucket {
         if passes {
             self.tokens -= 1.0;
             self.passed += 1;
-        } else {
-            self.dropped += 1;
         }
         passes
     }
@@ -56,6 +56,20 @@ pub struct Report<'a> {
     pub passed: u64,
     /// Messages that were dropped, at least 1.
     pub dropped: u64,
+}
+
+/// The bucket in which a message is held back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Holder {
+    /// Its key's own.
+    Own,
+    /// The one that the keys over the table's limit share.
+    Shared,
+}
+
+/// Cuts a key, so that the table is bounded in bytes too.
+pub fn cut(key: &[u8]) -> &[u8] {
+    &key[..key.len().min(KEY_BYTES_MAX)]
 }
 
 /// A bucket for each key. When the table is full, buckets that were idle long enough to be full again make room;
@@ -78,22 +92,77 @@ impl Buckets {
         Buckets { limit, keys_max, reports, table: HashMap::new(), unnamed, shared, swept_at_ns: None }
     }
 
-    /// Tells whether a message with this key passes now. Times are nanoseconds from any start, never backwards.
+    /// Tells whether a message with this key passes now; otherwise it is dropped. Times are nanoseconds from any
+    /// start, never backwards.
     pub fn take(&mut self, key: &[u8], now_ns: u64) -> bool {
+        let limit = self.limit;
+        self.with_bucket(key, now_ns, |bucket, _| {
+            let passes = bucket.take(limit, now_ns);
+            bucket.dropped += u64::from(!passes);
+            passes
+        })
+    }
+
+    /// As `take`, but what doesn't pass is held back; so is what comes behind it. Returns in which bucket, if so.
+    pub fn take_or_hold(&mut self, key: &[u8], now_ns: u64) -> Option<Holder> {
+        let limit = self.limit;
+        self.with_bucket(key, now_ns, |bucket, holder| {
+            if bucket.held == 0 && bucket.take(limit, now_ns) {
+                return None;
+            }
+            bucket.held += 1;
+            Some(holder)
+        })
+    }
+
+    /// Counts a message that is held back already.
+    pub fn hold(&mut self, key: &[u8]) -> Holder {
+        self.with_bucket(key, 0, |bucket, holder| {
+            bucket.held += 1;
+            holder
+        })
+    }
+
+    /// Tells whether the first message that is held back in a bucket passes now.
+    pub fn release(&mut self, key: &[u8], holder: Holder, now_ns: u64) -> bool {
+        let limit = self.limit;
+        let Some(bucket) = self.holding(key, holder) else { return true };
+        let passes = bucket.take(limit, now_ns);
+        bucket.held = bucket.held.saturating_sub(u64::from(passes));
+        passes
+    }
+
+    /// Lets a message go that is held back, without asking the bucket: it passes early, or is dropped.
+    pub fn let_go(&mut self, key: &[u8], holder: Holder, passes: bool) {
+        let Some(bucket) = self.holding(key, holder) else { return };
+        bucket.held = bucket.held.saturating_sub(1);
+        bucket.passed += u64::from(passes);
+        bucket.dropped += u64::from(!passes);
+    }
+
+    #[inline]
+    fn with_bucket<R>(&mut self, key: &[u8], now_ns: u64, run: impl FnOnce(&mut Bucket, Holder) -> R) -> R {
         if key.is_empty() {
-            return self.unnamed.take(self.limit, now_ns);
+            return run(&mut self.unnamed, Holder::Own);
         }
-        let key = &key[..key.len().min(KEY_BYTES_MAX)];
+        let key = cut(key);
         if let Some(bucket) = self.table.get_mut(key) {
-            return bucket.take(self.limit, now_ns);
+            return run(bucket, Holder::Own);
         }
         if self.table.len() >= self.keys_max && !self.sweep(now_ns) {
-            return self.shared.take(self.limit, now_ns);
+            return run(&mut self.shared, Holder::Shared);
         }
-        let mut bucket = Bucket::full(self.limit, now_ns);
-        let passes = bucket.take(self.limit, now_ns);
-        self.table.insert(key.into(), bucket);
-        passes
+        let bucket = self.table.entry(key.into()).or_insert_with(|| Bucket::full(self.limit, now_ns));
+        run(bucket, Holder::Own)
+    }
+
+    /// The bucket in which a message is held back; it stays as long as that is so.
+    fn holding(&mut self, key: &[u8], holder: Holder) -> Option<&mut Bucket> {
+        match (holder, key) {
+            (Holder::Shared, _) => Some(&mut self.shared),
+            (Holder::Own, []) => Some(&mut self.unnamed),
+            (Holder::Own, key) => self.table.get_mut(cut(key)),
+        }
     }
 
     /// Hands on what the keys with dropped messages did since the last call, in order of the keys.
@@ -120,7 +189,8 @@ impl Buckets {
         self.swept_at_ns = Some(now_ns);
         let (limit, reports) = (self.limit, self.reports);
         self.table.retain(|_, bucket| {
-            bucket.tokens_at(limit, now_ns) < limit.burst || reports && bucket.dropped > 0
+            let is_idle = bucket.tokens_at(limit, now_ns) >= limit.burst && bucket.held == 0;
+            !is_idle || reports && bucket.dropped > 0
         });
         self.table.len() < self.keys_max
     }
@@ -193,6 +263,31 @@ mod tests {
         check(&mut buckets, "b@20", "+");
         assert!(buckets.table.contains_key(&b"b"[..]));
         assert_eq!(reports(&mut buckets), "");
+    }
+
+    #[test]
+    fn what_is_held_back_goes_before_what_comes_later() {
+        let mut buckets = buckets(1.0, 1.0, 2);
+        let at = |seconds: u64| seconds * SECOND_NS;
+        assert_eq!(buckets.take_or_hold(b"a", at(0)), None);
+        assert_eq!(buckets.take_or_hold(b"a", at(0)), Some(Holder::Own));
+        assert_eq!(buckets.take_or_hold(b"a", at(5)), Some(Holder::Own));
+        assert!(buckets.release(b"a", Holder::Own, at(5)) && !buckets.release(b"a", Holder::Own, at(5)));
+        assert!(buckets.release(b"a", Holder::Own, at(6)));
+        assert_eq!(buckets.take_or_hold(b"a", at(7)), None);
+        assert_eq!(reports(&mut buckets), "");
+    }
+
+    #[test]
+    fn a_bucket_that_holds_something_makes_no_room() {
+        let mut buckets = buckets(1.0, 1.0, 1);
+        assert_eq!(buckets.take_or_hold(b"a", 0), None);
+        assert_eq!(buckets.take_or_hold(b"a", 0), Some(Holder::Own));
+        assert_eq!(buckets.take_or_hold(b"b", 100 * SECOND_NS), None);
+        assert_eq!(buckets.take_or_hold(b"b", 100 * SECOND_NS), Some(Holder::Shared));
+        buckets.let_go(b"a", Holder::Own, true);
+        buckets.let_go(b"b", Holder::Shared, false);
+        assert_eq!(reports(&mut buckets), "*:1+1-");
     }
 
     #[test]

@@ -1,27 +1,31 @@
-//! Selects, marks, changes and thins out messages: filters `match`, `mark`, `set`, `sample` and `rate_limit`.
+//! Selects, marks, changes and thins out messages: filters `match`, `mark`, `set`, `sample`, `throttle`
+//! and `dedupe`.
 
 mod buckets;
 mod condition;
+mod dedupe;
 mod mark;
-mod rate_limit;
 mod sample;
 mod select;
 mod set;
 mod setting;
+mod throttle;
 mod value_template;
 mod variable;
 
+use dedupe::DedupeFilter;
 use heka_plugin_api::export_plugin;
 use mark::MarkFilter;
-use rate_limit::RateLimitFilter;
 use sample::SampleFilter;
 use select::MatchFilter;
 use set::SetFilter;
+use throttle::ThrottleFilter;
 
 export_plugin! {
     filter "match" => MatchFilter,
     filter "mark" => MarkFilter,
     filter "set" => SetFilter,
     filter "sample" => SampleFilter,
-    filter "rate_limit" => RateLimitFilter,
+    filter "throttle" => ThrottleFilter,
+    filter "dedupe" => DedupeFilter,
 }

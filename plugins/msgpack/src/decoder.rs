@@ -41,6 +41,7 @@ fn default_depth_max() -> usize {
 pub struct MsgpackDecoder {
     objects: ObjectReader,
     broken: Counter,
+    odd_timestamps: Counter,
 }
 
 impl Decoder for MsgpackDecoder {
@@ -61,7 +62,8 @@ impl Decoder for MsgpackDecoder {
             separator: config.flatten_separator,
             depth_max: config.depth_max,
         });
-        Ok(MsgpackDecoder { objects, broken: context.counter("broken") })
+        let (broken, odd_timestamps) = (context.counter("broken"), context.counter("odd_timestamps"));
+        Ok(MsgpackDecoder { objects, broken, odd_timestamps })
     }
 
     /// Broken maps don't keep the good ones from passing, up to one that does not end.
@@ -109,7 +111,11 @@ impl MsgpackDecoder {
         let text = builder.text(map);
         let mut source = rmp_serde::Deserializer::from_read_ref(map);
         let read = self.objects.read(&mut source, map, text, builder);
-        read.map_err(|error| PluginError::message(format!("not a MessagePack map: {}", readable(&error))))?;
+        let found = read
+            .map_err(|error| PluginError::message(format!("not a MessagePack map: {}", readable(&error))))?;
+        if found.odd_timestamp {
+            self.odd_timestamps.add(1);
+        }
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use divan::counter::ItemsCount;
 use heka_plugin_api::testing::{BATCH_LEN_MAX, DecoderTest, EncoderTest};
 use heka_plugin_api::{Decoder, Encoder, OwnedMessage};
 use heka_text::{
-    AccessLogDecoder, LogfmtDecoder, PayloadEncoder, RegexDecoder, SyslogDecoder, TemplateEncoder,
+    AccessLogDecoder, CsvDecoder, GrokDecoder, KvDecoder, LogfmtDecoder, NginxErrorDecoder, PayloadEncoder,
+    RegexDecoder, SyslogDecoder, TemplateEncoder,
 };
 
 fn main() {
@@ -28,6 +29,12 @@ const COMBINED_REGEX: &str = r#"
     pattern = '^(?<remote_addr>\S+) \S+ (?<remote_user>\S+) \[(?<timestamp>[^\]]+)\] "(?<request>(?<method>[A-Z]+) (?<path>\S+) (?<protocol>[^"]+))" (?<status>\d+) (?<body_bytes_sent>\d+|-) "(?<http_referer>[^"]*)" "(?<http_user_agent>[^"]*)"$'
     timestamp_format = '%d/%b/%Y:%H:%M:%S %z'
     types = { status = 'integer', body_bytes_sent = 'integer' }
+    keep_payload = false
+"#;
+
+const COMBINED_GROK: &str = r#"
+    pattern = '^%{IPORHOST:remote_addr} %{NOTSPACE} %{NOTSPACE:remote_user} \[%{HTTPDATE:timestamp}\] "(?<request>%{WORD:method} %{NOTSPACE:path} %{DATA:protocol})" %{INT:status:int} (?:%{INT:body_bytes_sent:int}|-) "%{DATA:http_referer}" "%{DATA:http_user_agent}"$'
+    timestamp_format = '%d/%b/%Y:%H:%M:%S %z'
     keep_payload = false
 "#;
 
@@ -73,6 +80,48 @@ fn access_log_nginx_format(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn regex_combined(bencher: Bencher<'_, '_>) {
     decode::<RegexDecoder>(bencher, COMBINED_REGEX, combined);
+}
+
+#[divan::bench]
+fn grok_combined(bencher: Bencher<'_, '_>) {
+    decode::<GrokDecoder>(bencher, COMBINED_GROK, combined);
+}
+
+#[divan::bench]
+fn grok_combinedapachelog(bencher: Bencher<'_, '_>) {
+    decode::<GrokDecoder>(bencher, "pattern = '%{COMBINEDAPACHELOG}'\nkeep_payload = false", combined);
+}
+
+#[divan::bench]
+fn csv(bencher: Bencher<'_, '_>) {
+    let options = "columns = ['timestamp', 'host', 'method', 'path', 'status', 'bytes', 'took', 'agent']\n\
+                   types = { status = 'integer', bytes = 'integer', took = 'double' }\nkeep_payload = false";
+    decode::<CsvDecoder>(bencher, options, |number| {
+        format!(
+            "2026-11-22T10:00:00.{number:03}Z,web{},GET,/static/app.css,200,{number},0.{number:03},\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\"",
+            number % 8
+        )
+    });
+}
+
+#[divan::bench]
+fn kv(bencher: Bencher<'_, '_>) {
+    decode::<KvDecoder>(bencher, "behind = '] '", |number| {
+        format!(
+            "fw1 kernel: [UFW BLOCK] IN=eth0 OUT= SRC=198.51.100.{} DST=203.0.113.9 LEN=60 TOS=0x00 TTL=53 ID={number} DF PROTO=TCP SPT={number} DPT=22 SYN URGP=0",
+            number % 250
+        )
+    });
+}
+
+#[divan::bench]
+fn nginx_error(bencher: Bencher<'_, '_>) {
+    decode::<NginxErrorDecoder>(bencher, "", |number| {
+        format!(
+            "2024/02/29 12:00:{:02} [error] 12#12: *{number} open() \"/srv/www/a\" failed (2: No such file or directory), client: 192.0.2.1, server: www.example.com, request: \"GET /a HTTP/1.1\", host: \"www.example.com\"",
+            number % 60
+        )
+    });
 }
 
 #[divan::bench]

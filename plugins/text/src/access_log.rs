@@ -7,9 +7,9 @@ mod line;
 mod misfit;
 mod nginx;
 
-use crate::timestamp::Zone;
 use format::LineFormat;
 use heka_plugin_api::{Context, Decoder, Faults, Frame, MessageWriter, PluginError, Schema};
+use heka_scalar::timestamp::Zone;
 use line::LineReader;
 use serde::Deserialize;
 
@@ -22,25 +22,17 @@ pub struct Config {
     #[schema(default = "combined")]
     format: String,
     /// Whether the payload is the line as it was read; without it there is none.
-    #[serde(default = "default_keep_payload")]
+    #[serde(default = "crate::defaults::yes")]
     #[schema(default = "true")]
     keep_payload: bool,
     /// Zone of times that don't say theirs: `UTC`, `local`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
-    #[serde(default = "default_timezone")]
+    #[serde(default = "crate::defaults::timezone")]
     #[schema(default = "UTC")]
     timezone: String,
 }
 
-fn default_timezone() -> String {
-    "UTC".to_owned()
-}
-
 fn default_format() -> String {
     "combined".to_owned()
-}
-
-fn default_keep_payload() -> bool {
-    true
 }
 
 /// Reads access logs.

@@ -1,19 +1,27 @@
-//! Reads and writes lines of text: decoders `access_log`, `logfmt`, `regex` and `syslog`, encoders `payload` and
-//! `template`.
+//! Reads and writes lines of text: decoders `access_log`, `csv`, `grok`, `kv`, `logfmt`, `nginx_error`, `regex`
+//! and `syslog`, encoders `payload` and `template`.
 
 mod access_log;
+mod csv;
+mod defaults;
+mod grok;
+mod group_finder;
+mod kv;
 mod logfmt;
-mod number;
+mod named_value;
+mod nginx_error;
+mod pair;
 mod payload;
-mod quote;
 mod regex;
-mod severity;
 mod syslog;
 mod template;
-mod timestamp;
 
 pub use access_log::AccessLogDecoder;
+pub use csv::CsvDecoder;
+pub use grok::GrokDecoder;
+pub use kv::KvDecoder;
 pub use logfmt::LogfmtDecoder;
+pub use nginx_error::NginxErrorDecoder;
 pub use payload::PayloadEncoder;
 pub use regex::RegexDecoder;
 pub use syslog::SyslogDecoder;
@@ -23,7 +31,11 @@ use heka_plugin_api::export_plugin;
 
 export_plugin! {
     decoder "access_log" => AccessLogDecoder,
+    decoder "csv" => CsvDecoder,
+    decoder "grok" => GrokDecoder,
+    decoder "kv" => KvDecoder,
     decoder "logfmt" => LogfmtDecoder,
+    decoder "nginx_error" => NginxErrorDecoder,
     decoder "regex" => RegexDecoder,
     decoder "syslog" => SyslogDecoder,
     encoder "payload" => PayloadEncoder,
@@ -46,6 +58,9 @@ mod tests {
                 let options = options.to_string();
                 let result = match plugin.as_str().unwrap() {
                     "access_log" => DecoderTest::<AccessLogDecoder>::open(&options).map(drop),
+                    "csv" => DecoderTest::<CsvDecoder>::open(&options).map(drop),
+                    "grok" => DecoderTest::<GrokDecoder>::open(&options).map(drop),
+                    "kv" => DecoderTest::<KvDecoder>::open(&options).map(drop),
                     "regex" => DecoderTest::<RegexDecoder>::open(&options).map(drop),
                     "payload" => EncoderTest::<PayloadEncoder>::open(&options).map(drop),
                     _ => EncoderTest::<TemplateEncoder>::open(&options).map(drop),
@@ -54,7 +69,7 @@ mod tests {
                 opened += 1;
             }
         }
-        assert_eq!(opened, 4);
+        assert_eq!(opened, 7);
     }
 
     #[test]

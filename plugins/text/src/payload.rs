@@ -1,7 +1,7 @@
 //! Encoder `payload`: the payload, a line each.
 
-use crate::timestamp::{TimeWriter, Zone};
 use heka_plugin_api::{ByteWriter, Context, Encoder, Faults, Message, OptionType, PluginError, Schema, now};
+use heka_scalar::timestamp::{TimeWriter, Zone};
 use serde::Deserialize;
 
 /// Writes the payload of each message, as a line.
@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Whether a newline follows each payload.
-    #[serde(default = "default_append_newline")]
+    #[serde(default = "crate::defaults::yes")]
     #[schema(default = "true")]
     append_newline: bool,
     /// Whether a time stands before each payload.
@@ -25,7 +25,7 @@ pub struct Config {
     #[schema(default = "message")]
     timestamp_from: TimestampFrom,
     /// Zone of that time: `UTC`, `local`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
-    #[serde(default = "default_timezone")]
+    #[serde(default = "crate::defaults::timezone")]
     #[schema(default = "UTC")]
     timezone: String,
 }
@@ -41,16 +41,8 @@ enum TimestampFrom {
     Now,
 }
 
-fn default_append_newline() -> bool {
-    true
-}
-
 fn default_timestamp_format() -> String {
     "[%Y/%b/%d:%H:%M:%S %z] ".to_owned()
-}
-
-fn default_timezone() -> String {
-    "UTC".to_owned()
 }
 
 /// Writes payloads.

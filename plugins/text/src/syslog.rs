@@ -4,11 +4,11 @@ mod priority;
 mod rfc3164;
 mod rfc5424;
 
-use crate::timestamp::{SyslogTimeReader, Zone};
 use heka_plugin_api::{
     Context, Decoder, Faults, Frame, MessageBuilder, MessageWriter, OptionType, PluginError, Schema, Text,
     TextValue,
 };
+use heka_scalar::timestamp::{SyslogTimeReader, Zone};
 use priority::Priority;
 use serde::Deserialize;
 use std::ops::Range;
@@ -22,7 +22,7 @@ pub struct Config {
     #[schema(default = "auto")]
     format: Format,
     /// Zone of times that don't say theirs: `UTC`, `local`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
-    #[serde(default = "default_timezone")]
+    #[serde(default = "crate::defaults::timezone")]
     #[schema(default = "UTC")]
     timezone: String,
     /// Whether a field `raw` holds the message as it was read.
@@ -42,10 +42,6 @@ enum Format {
     Rfc5424,
     /// The older.
     Rfc3164,
-}
-
-fn default_timezone() -> String {
-    "UTC".to_owned()
 }
 
 /// Reads syslog.
@@ -156,7 +152,7 @@ impl Target<'_, '_, '_> {
     /// Adds the process id; a number goes to the header too.
     fn process(&mut self, part: Range<usize>) {
         if let Some(pid) =
-            crate::number::integer(&self.line[part.clone()]).and_then(|pid| i32::try_from(pid).ok())
+            heka_scalar::number::integer(&self.line[part.clone()]).and_then(|pid| i32::try_from(pid).ok())
         {
             self.message.pid(pid);
         }

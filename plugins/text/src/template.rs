@@ -2,11 +2,11 @@
 
 mod parse;
 
-use crate::severity;
-use crate::timestamp::{TimeWriter, Zone};
 use heka_plugin_api::{
     ByteWriter, Context, Encoder, Faults, Message, Part, Piece, PluginError, Schema, Template, Value,
 };
+use heka_scalar::severity;
+use heka_scalar::timestamp::{TimeWriter, Zone};
 use parse::Placeholder;
 use serde::Deserialize;
 
@@ -17,21 +17,13 @@ pub struct Config {
     /// Text with parts in braces: `{hostname}`, `{timestamp:%H:%M}`, `{Fields[status]}`; `{{` is a brace.
     template: String,
     /// Whether a newline follows, unless the template ends with one.
-    #[serde(default = "default_append_newline")]
+    #[serde(default = "crate::defaults::yes")]
     #[schema(default = "true")]
     append_newline: bool,
     /// Zone of the times: `UTC`, `local`, an offset such as `+02:00`, or a name such as `Europe/Berlin`.
-    #[serde(default = "default_timezone")]
+    #[serde(default = "crate::defaults::timezone")]
     #[schema(default = "UTC")]
     timezone: String,
-}
-
-fn default_append_newline() -> bool {
-    true
-}
-
-fn default_timezone() -> String {
-    "UTC".to_owned()
 }
 
 /// A compiled placeholder.

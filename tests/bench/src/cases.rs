@@ -2,7 +2,7 @@
 
 use crate::data::{self, LINES, RARE};
 use crate::host::{Bench, show};
-use crate::{delivery, hop, idle, in_process, network, statsd};
+use crate::{datagrams, delivery, hop, idle, in_process, network, parse, statsd};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -15,8 +15,10 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("matchers", in_process::matchers),
     ("file", file),
     ("keep", keep),
-    ("parse", parse),
+    ("parse", parse::parse),
     ("tcp", network::tcp),
+    ("udp", datagrams::udp),
+    ("metlog", datagrams::metlog),
     ("idle", idle::idle),
     ("latency", network::latency),
     ("queue", delivery::queue),
@@ -28,7 +30,7 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("statsd", statsd::statsd),
 ];
 
-fn file_pipeline(input: &str, more_input: &str, chain: &str, encoder: &str, more: &str) -> String {
+pub(crate) fn file_pipeline(input: &str, more_input: &str, chain: &str, encoder: &str, more: &str) -> String {
     format!(
         "[inputs.logs]\nplugin = \"file\"\npaths = [\"{input}\"]\nfrom = \"beginning\"\n{more_input}\n\
          [chains.default]\noutputs = [\"all\"]\n{chain}\n\
@@ -71,26 +73,5 @@ fn keep(bench: &Bench) -> Result<(), String> {
     let config = file_pipeline("plain.log", "", "filters = [\"rare\"]", "payload", &filter);
     let rate = bench.median(|| bench.run_once("keep", &config).map(|(seconds, _)| lines / seconds / 1e6))?;
     show("file -> keep 1 line in 20 by its text -> file", rate, "M/s", "6");
-    Ok(())
-}
-
-/// The regular expression of the combined format.
-const COMBINED: &str = r#"^(?P<remote_addr>\S+) \S+ (?P<remote_user>\S+) \[(?P<time_local>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+) (?P<protocol>[^"]+)" (?P<status>\d+) (?P<body_bytes_sent>\d+) "(?P<http_referer>[^"]*)" "(?P<http_user_agent>[^"]*)"$"#;
-
-fn parse(bench: &Bench) -> Result<(), String> {
-    data::access(bench)?;
-    let lines = bench.scaled(LINES) as f64;
-    let decoder = "[decoders.parsed]\nplugin = \"access_log\"\nformat = \"combined\"\nkeep_payload = false\n";
-    let config = file_pipeline("access.log", "decoder = \"parsed\"", "", "json", decoder);
-    let rate = bench.median(|| bench.run_once("parse", &config).map(|(seconds, _)| lines / seconds / 1e6))?;
-    show("file -> access_log -> json -> file", rate, "M/s", "2");
-    let decoder = format!(
-        "[decoders.parsed]\nplugin = \"regex\"\npattern = '{COMBINED}'\nkeep_payload = false\n\
-         timestamp_group = \"time_local\"\ntimestamp_format = \"%d/%b/%Y:%H:%M:%S %z\"\n\
-         types = {{ status = \"integer\", body_bytes_sent = \"integer\" }}\n"
-    );
-    let config = file_pipeline("access.log", "decoder = \"parsed\"", "", "json", &decoder);
-    let rate = bench.median(|| bench.run_once("regex", &config).map(|(seconds, _)| lines / seconds / 1e6))?;
-    show("file -> regex, the same fields -> json -> file", rate, "M/s", "0.6");
     Ok(())
 }

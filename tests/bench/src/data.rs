@@ -51,6 +51,63 @@ pub(crate) fn access(bench: &Bench) -> Result<PathBuf, String> {
     })
 }
 
+/// Makes a log in which two lines in five belong to traces of Java, about 100 bytes a line; returns its path.
+pub(crate) fn traces(bench: &Bench) -> Result<PathBuf, String> {
+    write(bench, "traces.log", |number, line| {
+        let _ = match number % 20 {
+            1 => write!(line, "com.example.shop.OrderException: order {number} could not be stored in time"),
+            2..=8 => write!(
+                line,
+                "\tat com.example.shop.orders.OrderStore.store(OrderStore.java:{}) ~[shop-orders-1.4.2.jar!/:1.4.2]",
+                number % 500
+            ),
+            _ => write!(
+                line,
+                "2026-11-22T10:00:00.{:06}Z INFO worker-{} request {number} took 12 ms and 3 queries of the database",
+                number % 1_000_000,
+                number % 8
+            ),
+        };
+    })
+}
+
+/// Makes a file of rows of eight columns, about 130 bytes each; returns its path.
+pub(crate) fn csv(bench: &Bench) -> Result<PathBuf, String> {
+    write(bench, "rows.csv", |number, line| {
+        let n = number as usize;
+        let (path, agent) = (PATHS[n % 5], AGENTS[n % 3]);
+        let _ = write!(
+            line,
+            "2026-11-22T10:{:02}:{:02}.{:03}Z,web{},GET,{path},{},{},0.{:03},\"{agent}\"",
+            n / 60_000 % 60,
+            n / 1000 % 60,
+            n % 1000,
+            n % 8,
+            if number.is_multiple_of(50) { 503 } else { 200 },
+            n % 50_000,
+            n % 1000,
+        );
+    })
+}
+
+/// Makes a file of syslog messages of RFC 5424, about 180 bytes each; returns its path.
+pub(crate) fn syslog(bench: &Bench) -> Result<PathBuf, String> {
+    write(bench, "syslog.log", |number, line| {
+        let _ = write!(
+            line,
+            "<{}>1 2026-11-22T10:{:02}:{:02}.{:06}Z web{} app {} ID{} [origin@32473 ip=\"192.0.2.{}\" software=\"app\"] accepted a request of a client for item {number} and answered it in time",
+            number % 192,
+            number / 60_000 % 60,
+            number / 1000 % 60,
+            number % 1_000_000,
+            number % 8,
+            number % 30_000,
+            number % 50,
+            number % 250,
+        );
+    })
+}
+
 fn write(bench: &Bench, name: &str, fill: impl Fn(u64, &mut String)) -> Result<PathBuf, String> {
     let path = bench.work.join(name);
     if fs::metadata(&path).is_ok() {

@@ -4,11 +4,14 @@ use crate::data;
 use crate::host::{Bench, OnDisk, show};
 use crate::sink::{LINE_BYTES, Sink};
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a queue on the disk is measured: longer than the page cache hides what the disk can't do.
 const QUEUE_SECONDS: u64 = 60;
+/// How long the disk itself is measured.
+const DISK_TIME: Duration = Duration::from_secs(10);
 /// How many messages an outage leaves: about 10 GB.
 const BACKLOG_MESSAGES: u64 = 28_000_000;
 
@@ -23,6 +26,7 @@ pub(crate) fn queue(bench: &Bench) -> Result<(), String> {
         show("  file -> queue in memory -> TCP", memory, "M/s", "");
         show("  against the one in memory", ratio, "x", aim);
     }
+    show("the disk itself, written in order and synced at the end", disk(bench)?, "MB/s", "");
     let seconds = (QUEUE_SECONDS * bench.scaled(100) / 100).max(5);
     for durability in ["disk", "fsync"] {
         let settings = format!("kind = \"disk\", durability = \"{durability}\"");
@@ -30,6 +34,20 @@ pub(crate) fn queue(bench: &Bench) -> Result<(), String> {
         show(&format!("generated -> queue on the disk, `{durability}`, {seconds} s -> TCP"), rate, "M/s", "");
     }
     Ok(())
+}
+
+/// Megabytes a second that the disk takes, with one `fdatasync` at the end: what a queue can't be faster than for long.
+fn disk(bench: &Bench) -> Result<f64, String> {
+    let directory = OnDisk::new(bench)?;
+    let mut file = fs::File::create(directory.0.join("written")).map_err(|error| error.to_string())?;
+    let (block, started) = (vec![7; 1 << 20], Instant::now());
+    let mut megabytes = 0.0;
+    while started.elapsed() < DISK_TIME {
+        file.write_all(&block).map_err(|error| error.to_string())?;
+        megabytes += block.len() as f64 / 1e6;
+    }
+    file.sync_data().map_err(|error| error.to_string())?;
+    Ok(megabytes / started.elapsed().as_secs_f64())
 }
 
 /// Sends the plain file once; returns millions of lines a second until all are sent and acknowledged.
@@ -96,6 +114,7 @@ pub(crate) fn backlog(bench: &Bench) -> Result<(), String> {
     let direct = queued(bench, "kind = \"memory\"", 5)?;
     show("  generated -> queue in memory -> TCP", direct, "M/s", "");
     show("  resident while it drains, at most", peak, "MiB", "100");
+    show("  a message of 200 bytes takes on the disk", bytes as f64 / messages as f64, "bytes", "");
     Ok(())
 }
 

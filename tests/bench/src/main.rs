@@ -5,13 +5,15 @@
 mod agent;
 mod cases;
 mod data;
+mod datagram_load;
+mod datagrams;
 mod delivery;
 mod hop;
 mod host;
 mod idle;
 mod in_process;
 mod network;
-mod packets;
+mod parse;
 mod sink;
 mod statsd;
 
@@ -20,7 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: heka-bench [--runs N] [--scale PERCENT] [FIGURE...]
-figures: pipeline matchers file keep parse tcp idle latency queue backlog hop tls agents answer statsd (all without an argument)";
+figures: pipeline matchers file keep parse tcp udp metlog idle latency queue backlog hop tls agents answer statsd (all without an argument)";
 
 fn main() -> ExitCode {
     let Some((bench, figures)) = arguments() else {

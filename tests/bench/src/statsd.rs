@@ -1,8 +1,8 @@
 //! Metrics over UDP, added up: how many a second without loss, beside npm's `statsd`.
 
+use crate::datagram_load::DatagramLoad;
 use crate::host::{Bench, Served, median, show};
 use crate::network::address;
-use crate::packets::Packets;
 use heka_tests::install_npm;
 use std::fs;
 use std::net::UdpSocket;
@@ -14,11 +14,33 @@ const NAMES: usize = 10_000;
 /// Lines of 22 bytes: 1,386 bytes in all.
 const LINES_PER_PACKET: usize = 63;
 /// How long each rate is tried.
-const SECONDS: u64 = 3;
+const SECONDS: f64 = 3.0;
 /// The share that may be lost.
 const LOSS_MAX: f64 = 0.001;
 /// Each rate that is too high is followed by one that is so much lower.
 const STEP: f64 = 0.93;
+
+/// Packets of so many metrics each.
+struct Packets {
+    load: DatagramLoad,
+    metrics_per_packet: u64,
+}
+
+impl Packets {
+    /// Makes packets of all `lines` in turn, which have one length.
+    fn new(lines: &[String], lines_per_packet: usize) -> Result<Packets, String> {
+        let packets: Vec<Vec<u8>> =
+            lines.chunks_exact(lines_per_packet).map(|lines| lines.concat().into_bytes()).collect();
+        Ok(Packets { load: DatagramLoad::new(&packets)?, metrics_per_packet: lines_per_packet as u64 })
+    }
+
+    /// Sends for a while at `rate` metrics a second; returns how many metrics were sent, and the seconds.
+    fn send(&self, address: &str, rate: f64) -> Result<(u64, f64), String> {
+        let rate = rate / self.metrics_per_packet as f64;
+        let (sent, seconds) = self.load.send(address, rate, (rate * SECONDS) as u64)?;
+        Ok((sent * self.metrics_per_packet, seconds))
+    }
+}
 
 /// What one run gave.
 struct Run {
@@ -38,11 +60,11 @@ trait Server {
 pub(crate) fn statsd(bench: &Bench) -> Result<(), String> {
     let counters = lines(|number| format!("bench.stat.n{number:05}:1|c\n"));
     let timers = lines(|number| format!("bench.tim.n{number:05}:{}|ms\n", number % 9 + 1));
-    let (many, one) = (Packets::new(&counters, LINES_PER_PACKET), Packets::new(&counters, 1));
+    let (many, one) = (Packets::new(&counters, LINES_PER_PACKET)?, Packets::new(&counters, 1)?);
     let heka = Heka { bench };
     measure(bench, "statsd counters, 10,000 names, 63 in a packet", &heka, &many, 20e6, ("7", "under 0.13"))?;
     measure(bench, "statsd counters, one in a packet", &heka, &one, 8e6, ("0.6", "under 1"))?;
-    let timers = Packets::new(&timers, LINES_PER_PACKET - 1);
+    let timers = Packets::new(&timers, LINES_PER_PACKET - 1)?;
     measure(
         bench,
         "statsd timers with percentiles, 62 in a packet",
@@ -113,7 +135,7 @@ impl Server for Heka<'_> {
         let mut served = self.bench.serve("statsd", config)?;
         let address = address(self.bench, "inputs/stats")?;
         let before = served.processor_seconds();
-        let (sent, seconds) = packets.send(&address, rate, Duration::from_secs(SECONDS))?;
+        let (sent, seconds) = packets.send(&address, rate)?;
         let used = settled(&served) - before;
         served.stop();
         let text =
@@ -169,8 +191,7 @@ impl Server for Npm<'_> {
         let mut served = Served { child: command.spawn().map_err(io)? };
         wait_for_lines(&sums, 1, &mut served.child)?;
         let before = served.processor_seconds();
-        let (sent, seconds) =
-            packets.send(&format!("127.0.0.1:{free}"), rate, Duration::from_secs(SECONDS))?;
+        let (sent, seconds) = packets.send(&format!("127.0.0.1:{free}"), rate)?;
         let used = settled(&served) - before;
         let told = fs::read_to_string(&sums).map_err(io)?.lines().count();
         wait_for_lines(&sums, told + 2, &mut served.child)?;

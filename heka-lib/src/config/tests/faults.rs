@@ -93,7 +93,7 @@ fn wrong_types_and_values_are_faults() {
     fault("inputs.x.splitter = 1", "heka.toml:1:21: input `x`: `splitter` is an integer; expected a string");
     fault(
         "inputs.x.splitter.at = 1",
-        "heka.toml:1:10: input `x`: `splitter`: no `kind`; known: line, token, regex, heka, length, none",
+        "heka.toml:1:10: input `x`: `splitter`: no `kind`; known: line, token, regex, heka, length, multiline, cri, docker, journal_export, none",
     );
     fault(
         "outputs.x.queue = 'disk'\nchains.c.outputs = ['x']",
@@ -203,7 +203,7 @@ fn all_faults_come_together_in_the_order_of_their_places() {
         false,
         &[
             "heka.toml:2:1: [heka]: unknown key `hop_max`; did you mean `hops_max`",
-            "heka.toml:4:11: input `web`: `decoder` is an integer; expected a string",
+            "heka.toml:4:11: input `web`: `decoder` is an integer; expected a string or an array of strings",
             "heka.toml:5:9: `web` is defined a second time",
             "heka.toml:7:14: output `a`: `queue`: unknown `kind` `dis`; did you mean `disk`",
             "heka.toml:8:8: `${env:HOME}` is not allowed here; set `allow_env = true` in [heka], or write `$$` for `$`",

@@ -31,6 +31,20 @@ fn empty_lines_are_kept_when_wanted() {
 }
 
 #[test]
+fn entries_of_the_journal_end_at_an_empty_line() {
+    let config = SplitterConfig::journal_export();
+    check(&config, b"A=1\nB=2\n\nA=3\n\n\nC=", &[b"A=1\nB=2\n", b"A=3\n", b"C="]);
+    let binary = b"A=1\nB\n\x05\0\0\0\0\0\0\0x\n\n=y\nC=2\n";
+    check(&config, &[&binary[..], b"\n", binary].concat(), &[binary, binary]);
+    check(
+        &config,
+        b"A\n\xff\xff\xff\xff\xff\xff\xff\xff\nB=1\n\nC=1\n",
+        &[b"A\n\xff\xff\xff\xff\xff\xff\xff\xff\nB=1\n", b"C=1\n"],
+    );
+    check(&limited(config, 10, LongFrames::Reject), b"A=1\nB=22222222222\n\nC=3\n\n", &[b"C=3\n"]);
+}
+
+#[test]
 fn tokens_are_dropped_or_kept() {
     let cases: &[(&[u8], bool, Case)] = &[
         (b";", false, (b"a;b;;c", &[b"a", b"b", b"c"])),

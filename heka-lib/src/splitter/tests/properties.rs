@@ -31,6 +31,20 @@ fn configs() -> impl Strategy<Value = SplitterConfig> {
         Just(SplitterConfig::heka()),
         (select(vec![1, 2, 4, 8]), order, any::<bool>())
             .prop_map(|(width, order, own)| length(width, order, own)),
+        (
+            select(vec![Some("^a"), None]),
+            select(vec![Some("^b|^$"), None]),
+            select(vec!["a$", "x"]),
+            1_usize..6
+        )
+            .prop_map(|(start, continuation, goes_on, lines)| multiline(
+                start,
+                continuation,
+                goes_on,
+                lines
+            )),
+        Just(SplitterConfig::cri(GroupLimits::default())),
+        Just(SplitterConfig::journal_export()),
     ];
     let policies = select(vec![LongFrames::Reject, LongFrames::Truncate, LongFrames::DeadLetter]);
     let limits = prop_oneof![1_usize..12, Just(FRAME_BYTES_MAX)];

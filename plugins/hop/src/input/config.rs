@@ -2,7 +2,7 @@
 
 use crate::exposure::{EXPOSED, is_local};
 use crate::secret;
-use crate::tls::TlsOptions;
+use heka_link::TlsOptions;
 use heka_plugin_api::{ByteSize, Faults, Interval, Schema};
 use heka_socket::{Address, check_mode};
 use serde::Deserialize;
@@ -73,7 +73,7 @@ impl Config {
         }
         secret::check(self.secret.as_deref(), self.secret_file.as_deref(), faults);
         if let Some(tls) = &self.tls {
-            tls.check_grater(faults);
+            tls.check_server(faults);
         }
         if self.connections_max == 0 {
             faults.add("connections_max", "at least 1");

@@ -1,8 +1,8 @@
 //! The connections of the input.
 
 use crate::incoming::Incoming;
-use crate::link::Link;
 use crate::protocol::{AgentHello, HEADER_BYTES_MAX, Limits};
+use heka_link::Link;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 

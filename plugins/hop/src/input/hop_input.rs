@@ -7,7 +7,7 @@ use super::listener::{ListenOptions, Listener};
 use super::server::{Limits, Server, Setup};
 use super::sources::Sources;
 use crate::secret;
-use crate::tls::TlsOptions;
+use heka_link::TlsOptions;
 use heka_plugin_api::{Context, Faults, Input, PluginError, Read, Reader, StopSignal};
 use heka_socket::{Wake, cause, parse_mode, write_address};
 use std::path::PathBuf;

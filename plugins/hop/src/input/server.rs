@@ -9,12 +9,12 @@ use super::counters::Counters;
 use super::greeting::Manners;
 use super::listener::Listener;
 use super::sources::Sources;
-use crate::complaints::Complaints;
-use crate::link::Received;
 use crate::protocol::{
     Fault, Frame, FrameKind, HEADER_BYTES_MAX, Limits as FrameLimits, Rejected, Unpacker, push_frame,
 };
+use heka_link::Received;
 use heka_plugin_api::{PluginError, Read, Reader};
+use heka_socket::Complaints;
 use heka_socket::{Interest, Poller, Wake, cause};
 use rustix::io::Errno;
 use rustls::ServerConfig;

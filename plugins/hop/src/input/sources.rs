@@ -2,10 +2,10 @@
 
 use super::acknowledged_file::{AcknowledgedFile, Place, SOURCES_MAX};
 use super::source::{Source, Taken, mix, origin_stream};
-use crate::complaints::Complaints;
 use crate::intervals::IntervalSet;
 use crate::protocol::{BatchBody, BatchHeader, Range, SourceId};
 use heka_plugin_api::{Reader, now};
+use heka_socket::Complaints;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;

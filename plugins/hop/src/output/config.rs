@@ -4,7 +4,7 @@ use crate::exposure::{EXPOSED, is_local};
 use crate::input::{check_batch_bytes, check_time};
 use crate::protocol::Codec;
 use crate::secret;
-use crate::tls::TlsOptions;
+use heka_link::TlsOptions;
 use heka_plugin_api::{ByteSize, Faults, Interval, OptionType, Schema};
 use heka_socket::Address;
 use serde::Deserialize;
@@ -127,7 +127,7 @@ impl Config {
         }
         secret::check(self.secret.as_deref(), self.secret_file.as_deref(), faults);
         if let Some(tls) = &self.tls {
-            tls.check_agent(faults);
+            tls.check_client(faults);
         }
         check_time("connect_timeout", self.connect_timeout, faults);
         check_time("timeout", self.timeout, faults);

@@ -2,11 +2,11 @@
 
 use crate::bell::{Bell, Woken};
 use crate::exposure::{EXPOSED, is_loopback};
-use crate::link::{Link, Received};
 use crate::protocol::{
     AgentHello, Fault, Frame, FrameKind, GraterHello, HEAD_BYTES, LAYOUT, Limits, PROTOCOL, PROTOCOL_MIN,
     Proof, Ready, Rejected, Role, SourceId, next_frame, nonce, proof, proves, push_frame,
 };
+use heka_link::{Link, Received};
 use heka_socket::{Address, cause, open_socket};
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};

@@ -9,7 +9,7 @@ use super::lanes::Lanes;
 use super::numbering::Numbering;
 use crate::protocol::Range;
 use crate::secret;
-use crate::tls::TlsOptions;
+use heka_link::TlsOptions;
 use heka_plugin_api::{
     Context, Delivered, Delivery, Faults, Output, PluginError, StopSignal, fault_point, random_uuid,
 };

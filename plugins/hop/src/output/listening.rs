@@ -5,10 +5,10 @@ use super::dial::readable;
 use super::session::Wire;
 use crate::bell::Woken;
 use crate::incoming::Incoming;
-use crate::link::Received;
 use crate::protocol::{
     Acknowledged, Fault, Frame, FrameKind, HEADER_BYTES_MAX, Limits, Refused, Rejected, push_frame,
 };
+use heka_link::Received;
 use heka_socket::cause;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd};

@@ -4,7 +4,7 @@ use super::desk::Desk;
 use super::dial::Dialed;
 use super::listening::Listening;
 use crate::bell::Bell;
-use crate::link::Link;
+use heka_link::Link;
 use heka_socket::cause;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -22,9 +22,9 @@ fn options_of_the_input_are_checked() {
     check(
         "tls = { server_name = \"x\" }",
         &[
-            "tls.certificate: is needed: agents must know whom they talk to",
-            "tls.key: is needed: agents must know whom they talk to",
-            "tls.server_name: is for the output: an input accepts any name that `ca` signed",
+            "tls.certificate: is needed: those who connect must know whom they talk to",
+            "tls.key: is needed: those who connect must know whom they talk to",
+            "tls.server_name: is for the side that connects: this one accepts any name that `ca` signed",
         ],
     );
     check(
@@ -68,7 +68,7 @@ fn options_of_the_output_are_checked() {
         "address = \"unix:/x\"\ntls = { certificate = \"c\" }",
         &[
             "tls.server_name: is needed: a unix socket has no host name",
-            "tls.ca: is needed: the file of the authority that signed the grater's certificate",
+            "tls.ca: is needed: the file of the authority that signed the other side's certificate",
             "tls: `certificate` and `key` need each other",
         ],
     );

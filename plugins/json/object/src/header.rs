@@ -38,6 +38,8 @@ pub struct Found {
     pub payload: bool,
     /// It has a key that only an envelope has: `uuid`, `env_version`, `fields` or a name of the Metlog envelope.
     pub envelope: bool,
+    /// It has a time that can't be read, which has become a field.
+    pub odd_timestamp: bool,
 }
 
 impl HeaderKey {
@@ -124,7 +126,10 @@ pub(crate) fn set(
         },
         (HeaderKey::Timestamp, value) => match timestamp(value) {
             Some(ns) => _ = builder.timestamp(ns),
-            None => return false,
+            None => {
+                found.odd_timestamp = true;
+                return false;
+            }
         },
         _ => return false,
     }

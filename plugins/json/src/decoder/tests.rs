@@ -101,3 +101,29 @@ proptest! {
         let _ = check("", format!(r#"{{"a":{text}}}"#).as_bytes());
     }
 }
+
+#[test]
+fn odd_parts_of_an_envelope_are_kept_as_fields_and_counted() {
+    let mut decoder = DecoderTest::<JsonDecoder>::open("").unwrap();
+    let frame = br#"{"timestamp":"yesterday","severity":"high","metlog_pid":99999999999,"payload":"p","payload":"q","fields":{"a":1,"a":"b","n":123456789012345678901234567890,"u":18446744073709551615,"z":"\u0000"}}"#;
+    let messages = decoder.decode(frame).unwrap();
+    let view = messages[0].view();
+    assert_eq!((view.timestamp(), view.severity(), view.pid(), view.payload()), (0, 7, 0, &b"q"[..]));
+    let fields: Vec<String> =
+        view.fields().map(|field| format!("{} {:?}", field.name().escape_ascii(), field.value(0))).collect();
+    let expected = [
+        r#"timestamp Some("yesterday")"#,
+        r#"severity Some("high")"#,
+        r#"metlog_pid Some(99999999999)"#,
+        r#"a Some(1)"#,
+        r#"a Some("b")"#,
+        r#"n Some(1.2345678901234568e29)"#,
+        r#"u Some(1.8446744073709552e19)"#,
+        r#"z Some("\0")"#,
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(decoder.host().counter("odd_timestamps"), 1);
+    for refused in [&br#"{"a":"\ud800"}"#[..], br#"{"a":1e400}"#, b"{\"a\":\"\xff\"}"] {
+        assert!(decoder.decode(refused).unwrap_err().starts_with("not a JSON object: "));
+    }
+}

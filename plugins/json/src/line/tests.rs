@@ -79,7 +79,7 @@ fn fields_with_the_same_name_share_an_array() {
 fn back(json: &str) -> OwnedMessage {
     let options = ObjectOptions { timestamp_key: None, separator: ".".into(), depth_max: 64 };
     let mut reader = JsonReader::new(options, true);
-    message(|builder| reader.read(json.as_bytes(), builder).unwrap())
+    message(|builder| _ = reader.read(json.as_bytes(), builder).unwrap())
 }
 
 fn values() -> impl Strategy<Value = Vec<(String, Scalars)>> {

@@ -3,7 +3,7 @@
 //! Source: Apache HTTP Server 2.4, mod_log_config, "Custom Log Formats"; mod_logio.
 
 use super::field::{FieldName, Kind, Piece};
-use crate::timestamp::{TimeReader, Zone};
+use heka_scalar::timestamp::{TimeReader, Zone};
 
 /// Splits a format into its pieces, and returns the strftime formats that their kinds name. Quotes may be escaped,
 /// as they are in Apache's config.

@@ -2,9 +2,9 @@
 
 use super::field::Kind;
 use super::format::{LineFormat, Step};
-use crate::number;
-use crate::timestamp::{ClfReader, SECOND_NS, TimeReader, Zone, epoch, rfc3339};
 use heka_plugin_api::{MessageBuilder, MessageWriter, PluginError, Text, TextValue};
+use heka_scalar::number;
+use heka_scalar::timestamp::{ClfReader, SECOND_NS, TimeReader, Zone, epoch, rfc3339};
 use std::ops::Range;
 
 /// Bytes that are looked through before the library's search is called: it pays for longer fields only.

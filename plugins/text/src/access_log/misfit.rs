@@ -1,8 +1,8 @@
 //! Says where and why a line doesn't fit its format.
 
 use super::format::LineFormat;
-use crate::quote::quote;
 use heka_plugin_api::PluginError;
+use heka_scalar::quote;
 
 impl LineFormat {
     /// The line doesn't begin as every line does.

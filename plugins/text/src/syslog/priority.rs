@@ -1,7 +1,7 @@
 //! The priority that a message begins with, `<34>`: facility and severity.
 
-use crate::quote::quote;
 use heka_plugin_api::PluginError;
+use heka_scalar::quote;
 
 /// Names of the facilities 0 to 23.
 const FACILITIES: [&str; 24] = [

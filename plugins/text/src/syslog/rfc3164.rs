@@ -3,9 +3,9 @@
 //! Source: RFC 3164, 4 and 5.4; Cisco IOS "Configuring System Message Logging".
 
 use super::{APP_NAME, Target};
-use crate::quote::quote;
-use crate::timestamp::{SyslogTime, SyslogTimeReader, Zone, rfc3339};
 use heka_plugin_api::{PluginError, now};
+use heka_scalar::quote;
+use heka_scalar::timestamp::{SyslogTime, SyslogTimeReader, Zone, rfc3339};
 use std::ops::Range;
 
 /// Longest name of a program that is taken for one.

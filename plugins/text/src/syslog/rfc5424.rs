@@ -3,9 +3,9 @@
 //! Source: RFC 5424, 6.
 
 use super::{APP_NAME, MSG_ID, Target};
-use crate::quote::quote;
-use crate::timestamp::{Zone, rfc3339};
 use heka_plugin_api::{PluginError, Text, TextValue};
+use heka_scalar::quote;
+use heka_scalar::timestamp::{Zone, rfc3339};
 use std::ops::Range;
 
 /// Tells whether a version stands behind the priority: a number of at most three digits and a space.

@@ -2,8 +2,8 @@
 
 use super::{ACCEPT_PAUSE, LISTENER, ROUND_ACCEPTS, Server, shortened, wait_failed};
 use crate::input::connection::{Connection, Greeting, Phase, locked};
-use crate::link::Link;
 use crate::protocol::Frame;
+use heka_link::Link;
 use heka_plugin_api::PluginError;
 use heka_socket::{Interest, cause};
 use rustix::fd::OwnedFd;

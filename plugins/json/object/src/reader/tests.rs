@@ -91,7 +91,7 @@ fn the_header_is_set() {
     assert_eq!((view.message_type(), view.logger(), view.payload()), (&b"t"[..], &b"l"[..], &b"p"[..]));
     assert_eq!((view.hostname(), view.env_version(), view.uuid()[15]), (&b"h"[..], &b"0.8"[..], 0xff));
     assert_eq!((view.severity(), view.pid(), view.timestamp()), (3, 12, 1_000_000_000));
-    assert_eq!(found, Found { payload: true, envelope: true });
+    assert_eq!(found, Found { payload: true, envelope: true, odd_timestamp: false });
     assert_eq!(view.fields().len(), 0);
 }
 
