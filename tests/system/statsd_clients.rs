@@ -250,7 +250,7 @@ def everything(dog, base):
 
 everything(DogStatsd(host="127.0.0.1", port=port, disable_buffering=True, telemetry_min_flush_interval=0), "dog")
 everything(DogStatsd(host="127.0.0.1", port=port, disable_buffering=False, disable_telemetry=True), "buffered")
-everything(DogStatsd(socket_path=datagrams, disable_telemetry=True, disable_buffering=True), "unix")
+everything(DogStatsd(socket_path=datagrams, disable_telemetry=True, disable_buffering=True, socket_timeout=10), "unix")
 packed = DogStatsd(host="127.0.0.1", port=port, disable_telemetry=True, disable_aggregation=False, flush_interval=100)
 everything(packed, "packed")
 packed.flush_aggregated_metrics()
