@@ -72,14 +72,15 @@ fn datagrams_are_added_up_and_the_last_interval_is_told_at_the_end() {
 
 #[test]
 fn an_interval_is_told_when_it_is_over() {
-    let mut input = started("address = \"127.0.0.1:0\"\nflush_interval = \"50 ms\"\nalign = true");
+    let mut input = started("address = \"127.0.0.1:0\"\nflush_interval = \"200 ms\"\nalign = true");
     sender(&input).send(b"hits:1|c").unwrap();
+    let count = |one: &OwnedMessage| one.view().value("count").and_then(|value| value.as_integer());
+    let is_aligned = |one: &OwnedMessage| one.view().timestamp() % 200_000_000 == 0;
+    // A flush that a busy machine delays has its true time; another one is on time.
     let is_told = |messages: &[OwnedMessage]| {
-        messages.iter().any(|one| one.view().value("count").and_then(|v| v.as_integer()) == Some(1))
+        messages.iter().any(|one| count(one) == Some(1)) && messages.iter().any(is_aligned)
     };
-    let messages = input.read_until(|_, messages, _| is_told(messages)).unwrap().1;
-    let aligned = messages.iter().filter(|one| one.view().timestamp() % 50_000_000 == 0).count();
-    assert!(aligned > 0, "{messages:?}");
+    input.read_until(|_, messages, _| is_told(messages)).unwrap();
 }
 
 #[test]
